@@ -1,0 +1,28 @@
+#pragma once
+/*
+ * Who this agent is, from facts: the identity file's bytes <-> struct, and the hashes that protocol.md 2.1 defines
+ * (libsodium's BLAKE2b). Pure: random bytes and file contents come from the caller.
+ */
+#include "err.h"
+#include "types.h"
+
+struct identity {
+	uint8_t secret_key[32], public_key[32];
+	struct binding binding;
+	uint64_t incarnation;
+};
+
+/* A new identity from 32 random bytes. */
+void identity_make(struct identity *ret, const uint8_t random[32], const struct binding *binding);
+struct uid identity_uid(const struct identity *identity);
+/* Locally administered unicast MAC derived from the uid; `attempt` > 0 takes another when two are equal. */
+struct mac identity_vtep_mac(const struct uid *uid, uint8_t attempt);
+struct binding identity_binding(struct bytes machine_id, struct bytes product_uuid, struct bytes primary_mac);
+/* True when two of the three parts differ: a cloned disk (protocol.md 2.1). */
+bool identity_is_clone(const struct binding *was, const struct binding *is);
+/* The same kernel life: hash of (kernel boot id, cookie of the network namespace, 16 bytes kept in /run). */
+struct boot_id identity_boot(struct bytes kernel_boot_id, uint64_t netns_cookie, const uint8_t run_random[16]);
+
+enum { IDENTITY_FILE_MAX = 256 };
+size_t identity_encode(const struct identity *identity, uint8_t buf[static IDENTITY_FILE_MAX]);
+int identity_decode(struct bytes file, struct identity *ret, struct err *err);

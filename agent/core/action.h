@@ -101,9 +101,11 @@ struct want_tunnel {
 };
 
 struct forward {
+	bool urgent;	  /* more than pods changed: compare with the kernel now; else the next pass is early enough */
+	bool peers_known; /* false (just started): add and change what peers need, remove nothing of it */
 	bool have_tunnel; /* false: no underlay yet, leave the tunnel as it is */
 	struct want_tunnel tunnel;
-	uint32_t node_ip; /* /32 on the tunnel; 0: none yet */
+	uint32_t node_ip; /* /32 on the tunnel; 0: not known yet, leave what is there */
 	struct prefix range;
 	bool masquerade, masquerade_nodes;
 	size_t n_fdb, n_neigh, n_routes, n_pods, n_members;

@@ -76,6 +76,9 @@ struct settings {
 	bool allow_overlap; /* the host has routes inside the range: unreachable routes per own block only */
 	size_t n_peers;
 	const struct endpoint *peers; /* --peer, resolved */
+#ifdef WEFT_MUTANTS
+	uint32_t mutants; /* mutants.h: rules taken out, in the simulator's own build only */
+#endif
 };
 
 /* A host end found in the kernel. */

@@ -54,7 +54,7 @@ enum answer_code {
 struct answer {
 	uint32_t client;
 	enum answer_code code;
-	char text[TEXT_LEN_MAX + 1];	/* what and where */
+	char text[TEXT_LEN_MAX + 1];    /* what and where */
 	char details[TEXT_LEN_MAX + 1]; /* what to do */
 	/* ADD that went well */
 	char host_if[IFNAME_LEN_MAX + 1];
@@ -79,8 +79,8 @@ struct want_neigh { /* on the tunnel: next hop -> VTEP MAC, permanent */
 struct want_route {
 	struct prefix dst;
 	uint32_t metric; /* derived from the prefix: without it inserts are quadratic */
-	uint32_t via;	 /* next hop on the tunnel, onlink; 0: unreachable */
-	uint32_t src;	 /* preferred source; 0: none */
+	uint32_t via;    /* next hop on the tunnel, onlink; 0: unreachable */
+	uint32_t src;    /* preferred source; 0: none */
 };
 
 struct want_pod {
@@ -101,7 +101,7 @@ struct want_tunnel {
 };
 
 struct forward {
-	bool urgent;	  /* more than pods changed: compare with the kernel now; else the next pass is early enough */
+	bool urgent; /* more than pods changed: compare with the kernel now; else the next pass is early enough */
 	bool peers_known; /* false (just started): add and change what peers need, remove nothing of it */
 	bool have_tunnel; /* false: no underlay yet, leave the tunnel as it is */
 	struct want_tunnel tunnel;
@@ -112,8 +112,9 @@ struct forward {
 	const struct want_fdb *fdb;
 	const struct want_neigh *neigh;
 	const struct want_route *routes; /* peers' runs and unreachable ones, not pods' */
-	const struct want_pod *pods;	 /* each: route, neighbour, sysctls, source rule, if its host end exists */
-	const uint32_t *members;	 /* underlay addresses VXLAN is accepted from */
+	const struct want_pod
+		*pods; /* each: route, neighbour, sysctls, source rule, if its host end exists */
+	const uint32_t *members; /* underlay addresses VXLAN is accepted from */
 };
 
 enum trace_level { TRACE_DEBUG, TRACE_INFO, TRACE_WARN, TRACE_ERR, TRACE_PEER };

@@ -28,24 +28,24 @@
 #include "record.h"
 
 enum event_type {
-	EVENT_SAVED,		/* one record read back from a log, before START */
-	EVENT_START,		/* the world as found; after it the core acts */
-	EVENT_TIME,		/* the deadline has come, or nothing but time passed */
-	EVENT_LINK_ACCEPTED,	/* somebody dialled us */
-	EVENT_LINK_CONNECTED,	/* our dial succeeded at TCP */
-	EVENT_LINK_SECURED,	/* preambles (later: the Noise handshake) are exchanged; messages may flow */
+	EVENT_SAVED,          /* one record read back from a log, before START */
+	EVENT_START,          /* the world as found; after it the core acts */
+	EVENT_TIME,           /* the deadline has come, or nothing but time passed */
+	EVENT_LINK_ACCEPTED,  /* somebody dialled us */
+	EVENT_LINK_CONNECTED, /* our dial succeeded at TCP */
+	EVENT_LINK_SECURED, /* preambles (later: the Noise handshake) are exchanged; messages may flow */
 	EVENT_LINK_MESSAGE,
-	EVENT_LINK_WRITABLE,	/* after a SEND: less than 64 KiB are queued */
-	EVENT_LINK_CLOSED,	/* gone, for whatever reason; the id is never used again */
-	EVENT_STORED,		/* a STORE finished */
-	EVENT_REQUEST,		/* a local client asks */
-	EVENT_REQUEST_GONE,	/* ... and left before it was answered */
-	EVENT_POD_WIRED,	/* a WIRE finished */
-	EVENT_POD_UNWIRED,	/* an UNWIRE finished: the name is free again */
-	EVENT_UNDERLAY,		/* the underlay's address, device or MTU changed */
-	EVENT_KERNEL,		/* a pass of want against have finished */
-	EVENT_PODS_LINKED,	/* host ends that exist now (after a dump) */
-	EVENT_STOP,		/* SIGTERM: say goodbye, leave the data plane */
+	EVENT_LINK_WRITABLE, /* after a SEND: less than 64 KiB are queued */
+	EVENT_LINK_CLOSED,   /* gone, for whatever reason; the id is never used again */
+	EVENT_STORED,        /* a STORE finished */
+	EVENT_REQUEST,       /* a local client asks */
+	EVENT_REQUEST_GONE,  /* ... and left before it was answered */
+	EVENT_POD_WIRED,     /* a WIRE finished */
+	EVENT_POD_UNWIRED,   /* an UNWIRE finished: the name is free again */
+	EVENT_UNDERLAY,      /* the underlay's address, device or MTU changed */
+	EVENT_KERNEL,        /* a pass of want against have finished */
+	EVENT_PODS_LINKED,   /* host ends that exist now (after a dump) */
+	EVENT_STOP,          /* SIGTERM: say goodbye, leave the data plane */
 	EVENT_TYPE_COUNT,
 };
 
@@ -54,9 +54,10 @@ struct settings {
 	struct uid uid;
 	uint8_t static_pk[32];
 	uint64_t incarnation;
-	uint64_t nonce;	   /* random per start */
-	uint64_t seed;	   /* for choices that may be predicted */
-	uint64_t keeper_id; /* random; used if this agent becomes a keeper without an id of its own on disk */
+	uint64_t nonce; /* random per start */
+	uint64_t seed;  /* for choices that may be predicted */
+	uint64_t
+		keeper_id; /* random; used if this agent becomes a keeper without an id of its own on disk */
 	struct uuid new_cluster; /* random; used if this agent founds a cluster */
 	struct binding binding;
 	struct boot_id boot;
@@ -66,7 +67,7 @@ struct settings {
 	char agent_version[AGENT_VERSION_MAX + 1];
 	struct prefix range;
 	uint8_t block_len;
-	uint16_t port;	      /* TCP of peers */
+	uint16_t port; /* TCP of peers */
 	uint16_t vxlan_port;
 	uint32_t vni;
 	uint32_t first_blocks; /* blocks of the first grant */
@@ -108,7 +109,8 @@ struct start {
 	const struct settings *settings;
 	struct pod_links pods;
 	struct underlay underlay;
-	bool store_lost[STORE_FILE_COUNT]; /* unusable, not merely absent: treated as lost, said loudly */
+	bool store_lost
+		[STORE_FILE_COUNT]; /* unusable, not merely absent: treated as lost, said loudly */
 };
 
 enum request_type { REQUEST_ADD, REQUEST_DEL, REQUEST_STATUS, REQUEST_LEAVE };
@@ -118,13 +120,14 @@ struct pod_request {
 	char ifname[IFNAME_LEN_MAX + 1];
 	char netns[NETNS_PATH_MAX + 1];
 	char pod[POD_NAME_MAX + 1]; /* "namespace/name", or empty */
-	uint64_t number;	    /* the same number again is the same request again */
-	uint64_t wall_s;	    /* for people */
+	uint64_t number;            /* the same number again is the same request again */
+	uint64_t wall_s;            /* for people */
 };
 
 struct request {
 	enum request_type type;
-	uint32_t client; /* names the connection; every request gets exactly one ANSWER or is GONE */
+	uint32_t
+		client; /* names the connection; every request gets exactly one ANSWER or is GONE */
 	struct pod_request pod; /* ADD, DEL */
 };
 
@@ -148,15 +151,16 @@ struct event {
 		} link;
 		struct {
 			uint64_t tag;
-			int error;	  /* 0 or errno */
+			int error;        /* 0 or errno */
 			const char *text; /* on error: one clause naming the file */
 		} stored;
 		const struct request *request;
 		uint32_t client; /* REQUEST_GONE */
 		struct {
-			uint32_t job;	  /* of the WIRE or UNWIRE */
-			int error;	  /* 0 or errno */
-			const char *text; /* on error: what the kernel refused, for the person who reads the pod's event */
+			uint32_t job; /* of the WIRE or UNWIRE */
+			int error;    /* 0 or errno */
+			const char *
+				text; /* on error: what the kernel refused, for the person who reads the pod's event */
 		} pod;
 		const struct underlay *underlay;
 		const struct kernel_report *kernel;

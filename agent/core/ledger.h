@@ -9,9 +9,11 @@
 
 struct ledger {
 	uint64_t version; /* 0: nothing known, everything below is empty */
-	uint64_t digest;  /* sum of the hashes of all rows ever changed: order does not matter, updated row by row */
+	uint64_t
+		digest; /* sum of the hashes of all rows ever changed: order does not matter, updated row by row */
 	struct ledger_config config;
-	struct uid proposer; /* of the newest version: the acting keeper; told by the feed, not part of the value */
+	struct uid
+		proposer; /* of the newest version: the acting keeper; told by the feed, not part of the value */
 	size_t n_peers, cap_peers;
 	struct peer_row *peers; /* owned; in order of name */
 	uint32_t n_blocks;
@@ -20,7 +22,8 @@ struct ledger {
 
 void ledger_init(struct ledger *ledger);
 void ledger_done(struct ledger *ledger);
-void ledger_copy(struct ledger *to, const struct ledger *from); /* `to` is initialised; its content is replaced */
+void ledger_copy(struct ledger *to,
+		 const struct ledger *from); /* `to` is initialised; its content is replaced */
 
 /* The first value: version 1, one keeper, everything FREE. */
 void ledger_found(struct ledger *ledger, const struct ledger_config *config);
@@ -40,8 +43,8 @@ uint32_t ledger_block_count(const struct ledger_config *config);
 
 /* The next frame for a neighbour that has everything with changed <= cursor: rows in ascending order of `changed`,
  * at most about max_bytes on the wire; complete when it reaches ledger->version. Rows live in the arena. */
-void ledger_feed_next(const struct ledger *ledger, uint64_t after, uint64_t cursor, size_t max_bytes,
-		      struct arena *arena, struct feed *ret);
+void ledger_feed_next(const struct ledger *ledger, uint64_t after, uint64_t cursor,
+		      size_t max_bytes, struct arena *arena, struct feed *ret);
 
 /* Rows arriving over one link, held back until complete: a view never shows half a version. */
 struct ledger_intake {
@@ -54,17 +57,18 @@ struct ledger_intake {
 };
 
 enum intake_result {
-	INTAKE_MORE,	/* kept; not complete yet */
-	INTAKE_SHOWN,	/* the ledger is now at feed->upto */
-	INTAKE_OLD,	/* nothing newer than what we show */
-	INTAKE_GAP,	/* does not continue what we have: ask again from our version */
-	INTAKE_FALSE,	/* complete, but the digest is not what the rows give: nothing was taken; ask for a full copy from 0 */
+	INTAKE_MORE,  /* kept; not complete yet */
+	INTAKE_SHOWN, /* the ledger is now at feed->upto */
+	INTAKE_OLD,   /* nothing newer than what we show */
+	INTAKE_GAP,   /* does not continue what we have: ask again from our version */
+	INTAKE_FALSE, /* complete, but the digest is not what the rows give: nothing was taken; ask for a full copy from 0 */
 	INTAKE_REFUSED, /* breaks a rule (order, version jump over 2^20, other cluster): blame the peer */
 };
 
 void intake_init(struct ledger_intake *intake);
 void intake_done(struct ledger_intake *intake);
 void intake_restart(struct ledger_intake *intake, uint64_t after);
-enum intake_result intake_feed(struct ledger_intake *intake, struct ledger *ledger, const struct feed *feed);
+enum intake_result intake_feed(struct ledger_intake *intake, struct ledger *ledger,
+			       const struct feed *feed);
 /* Rows of a trusted log (keeper.log): the same law of order, no digest. */
 void ledger_overlay(struct ledger *ledger, uint64_t version, const struct rows *rows, bool whole);

@@ -78,7 +78,7 @@ struct member_body {
 	uint32_t epoch;
 	uint64_t nonce;
 	struct endpoint control; /* TCP, where it listens */
-	uint32_t vtep_ip;	 /* 0: none yet */
+	uint32_t vtep_ip;        /* 0: none yet */
 	struct mac vtep_mac;
 	uint32_t mtu;
 	uint32_t proto_min, proto_max;
@@ -96,7 +96,8 @@ struct member_update {
 	struct uid uid;
 	uint64_t incarnation;
 	uint64_t version;
-	struct bytes raw; /* the body as received: relays pass it on unread, so unknown fields survive; empty: encode `body` */
+	struct bytes
+		raw; /* the body as received: relays pass it on unread, so unknown fields survive; empty: encode `body` */
 	struct member_body body;
 };
 
@@ -164,7 +165,7 @@ enum block_state { BLOCK_FREE, BLOCK_OWNED, BLOCK_COOLING, BLOCK_HELD };
 struct block_row {
 	struct uid owner; /* zero unless OWNED or HELD */
 	enum block_state state;
-	bool weak;	  /* reclaimed on weak evidence: granted last */
+	bool weak;        /* reclaimed on weak evidence: granted last */
 	uint64_t changed; /* ledger version that last changed it; 0: never touched */
 };
 
@@ -183,7 +184,7 @@ struct rows {
 /* The change feed: rows with changed > after, in ascending order of `changed`. `want` asks for it. */
 struct feed {
 	uint64_t after;
-	uint64_t upto;	 /* the version these rows lead to */
+	uint64_t upto;   /* the version these rows lead to */
 	uint64_t cursor; /* every row with changed <= cursor has now been sent in this transfer */
 	struct rows rows;
 	bool complete;

@@ -11,7 +11,7 @@ enum { STEP_ARENA_MAX = 64 << 20, TEXT_MAX = 512 };
 
 void out_init(struct out *out)
 {
-	*out = (struct out){0};
+	*out = (struct out){ 0 };
 	arena_init(&out->arena, STEP_ARENA_MAX);
 }
 
@@ -19,7 +19,7 @@ void out_done(struct out *out)
 {
 	arena_done(&out->arena);
 	free(out->actions.items);
-	*out = (struct out){0};
+	*out = (struct out){ 0 };
 }
 
 void out_begin(struct out *out, struct instant now)
@@ -37,7 +37,8 @@ void *out_alloc(struct out *out, size_t size)
 	return p;
 }
 
-static char *text_va(struct out *out, const char *fmt, va_list args) __attribute__((format(printf, 2, 0)));
+static char *text_va(struct out *out, const char *fmt, va_list args)
+	__attribute__((format(printf, 2, 0)));
 
 static char *text_va(struct out *out, const char *fmt, va_list args)
 {
@@ -68,7 +69,7 @@ struct action *out_add(struct out *out, enum action_type type)
 
 	list->items = vec_reserve(list->items, &list->cap, list->n + 1, sizeof(*list->items));
 	action = &list->items[list->n++];
-	*action = (struct action){.type = type};
+	*action = (struct action){ .type = type };
 	return action;
 }
 

@@ -24,4 +24,5 @@ char *out_text(struct out *out, const char *fmt, ...) __attribute__((format(prin
 struct action *out_add(struct out *out, enum action_type type);
 
 /* A decision in the grammar "fact -> decision". */
-void out_trace(struct out *out, enum trace_level level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void out_trace(struct out *out, enum trace_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));

@@ -7,7 +7,7 @@
 #include "message.h"
 
 enum store_file {
-	STORE_NODE,   /* disk, synced before the command or its use: own blocks, epoch, seq, "not mine" */
+	STORE_NODE, /* disk, synced before the command or its use: own blocks, epoch, seq, "not mine" */
 	STORE_KEEPER, /* disk, synced before the answer: promises and the ledger */
 	STORE_PODS,   /* /run, never synced: pod records and the continuity token */
 	STORE_CACHE,  /* disk, hints only: endpoints of others */
@@ -28,17 +28,18 @@ struct record_node {
 	struct prefix range;
 	uint8_t block_len;
 	uint32_t epoch; /* of my session; 0: none */
-	uint64_t seq;	/* the last I sent, durable before it is sent */
+	uint64_t seq;   /* the last I sent, durable before it is sent */
 	size_t n_blocks;
-	uint32_t blocks[OWN_BLOCKS_MAX]; /* in the order they were granted: the first holds the node address */
+	uint32_t blocks
+		[OWN_BLOCKS_MAX]; /* in the order they were granted: the first holds the node address */
 };
 
 struct record_keeper {
 	uint64_t keeper_id;
 	struct ballot promised;
 	struct ballot accepted; /* zero: this record is a promise only */
-	bool whole;		/* rows are the whole value, not a change to the one before */
-	bool last;		/* a value may span records; nothing counts before its last */
+	bool whole;             /* rows are the whole value, not a change to the one before */
+	bool last;              /* a value may span records; nothing counts before its last */
 	uint64_t base_version, version;
 	struct rows rows;
 };
@@ -66,7 +67,7 @@ struct record {
 	union {
 		struct record_node node;
 		struct record_keeper keeper;
-		struct record_pod pod;	 /* ALLOC; FREE uses container_id, ifname and ip */
+		struct record_pod pod; /* ALLOC; FREE uses container_id, ifname and ip */
 		struct record_token token;
 		struct endpoint peer;
 	};

@@ -35,7 +35,8 @@ struct status_pod {
 };
 
 struct status_report {
-	const char *agent_version, *name, *state, *detail, *underlay_dev, *underlay_reason, *keeper_path;
+	const char *agent_version, *name, *state, *detail, *underlay_dev, *underlay_reason,
+		*keeper_path;
 	struct uid uid;
 	bool auth_none, is_keeper;
 	struct uuid cluster;
@@ -50,7 +51,8 @@ struct status_report {
 	const struct status_peer *peers;
 	const struct status_block *blocks;
 	const struct status_pod *pods;
-	uint32_t members, links_up, pods_up, blocks_own, addresses_free, addresses_resting, blocks_free, blocks_total;
+	uint32_t members, links_up, pods_up, blocks_own, addresses_free, addresses_resting,
+		blocks_free, blocks_total;
 	uint64_t kernel_passes, kernel_repaired, spoofed_packets;
 	uint32_t kernel_wanted, kernel_failed;
 	const char *kernel_text;

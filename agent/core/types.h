@@ -12,24 +12,24 @@
 #include "instant.h"
 
 enum {
-	NAME_LEN_MAX = 253,	 /* node names: a DNS subdomain, as Kubernetes allows */
-	CONTAINER_ID_MAX = 200,	 /* with "/" and the interface it must fit a 255-byte alias */
-	IFNAME_LEN_MAX = 15,	 /* IFNAMSIZ - 1 */
-	POD_NAME_MAX = 320,	 /* "namespace/name" as the runtime tells it */
-	NETNS_PATH_MAX = 255,	 /* echoed in the result, never opened by the agent */
-	NODE_REF_MAX = 64,	 /* a Kubernetes Node UID is 36 bytes */
+	NAME_LEN_MAX = 253,     /* node names: a DNS subdomain, as Kubernetes allows */
+	CONTAINER_ID_MAX = 200, /* with "/" and the interface it must fit a 255-byte alias */
+	IFNAME_LEN_MAX = 15,    /* IFNAMSIZ - 1 */
+	POD_NAME_MAX = 320,     /* "namespace/name" as the runtime tells it */
+	NETNS_PATH_MAX = 255,   /* echoed in the result, never opened by the agent */
+	NODE_REF_MAX = 64,      /* a Kubernetes Node UID is 36 bytes */
 	AGENT_VERSION_MAX = 31,
 	ZONE_LEN_MAX = 63,
-	TEXT_LEN_MAX = 255,	 /* a sentence for a person */
-	MEMBERS_MAX = 10240,	 /* design point 10,000 peers */
-	MEMBER_BODY_MAX = 1024,	 /* bytes of one gossiped body */
+	TEXT_LEN_MAX = 255,      /* a sentence for a person */
+	MEMBERS_MAX = 10240,     /* design point 10,000 peers */
+	MEMBER_BODY_MAX = 1024,  /* bytes of one gossiped body */
 	DELTA_MEMBERS_MAX = 256, /* member records in one frame */
-	FEED_PEERS_MAX = 128,	 /* ledger rows of peers in one frame */
-	FEED_BLOCKS_MAX = 1024,	 /* ledger rows of blocks in one frame */
-	GRANT_BLOCKS_MAX = 16,	 /* blocks that one ACQUIRE may give */
+	FEED_PEERS_MAX = 128,    /* ledger rows of peers in one frame */
+	FEED_BLOCKS_MAX = 1024,  /* ledger rows of blocks in one frame */
+	GRANT_BLOCKS_MAX = 16,   /* blocks that one ACQUIRE may give */
 	COMMAND_BLOCKS_MAX = 64, /* blocks that one RELEASE or THAW may name */
-	BLOCKS_MAX = 16384,	 /* a /12 in /26 */
-	OWN_BLOCKS_MAX = 256,	 /* 16,000 pods on one node */
+	BLOCKS_MAX = 16384,      /* a /12 in /26 */
+	OWN_BLOCKS_MAX = 256,    /* 16,000 pods on one node */
 	KEEPERS_MAX = 5,
 	PODS_MAX = 16384,
 	TRY_INSTEAD_MAX = 8,

@@ -19,10 +19,12 @@ struct cni_result {
 };
 
 /* 0, or a CNI error code (1 version, 6 decode, 7 invalid) with err->text the message and *details what to do. */
-int cni_config_decode(struct bytes json, struct cni_config *ret, const char **details, struct err *err);
+int cni_config_decode(struct bytes json, struct cni_config *ret, const char **details,
+		      struct err *err);
 /* Container id and interface name by CNI's own rules; 0 or code 4. */
 int cni_check_ids(const char *container_id, const char *ifname, struct err *err);
 /* "K8S_POD_NAMESPACE=..;K8S_POD_NAME=.." -> "namespace/name"; unknown keys are ignored. */
 void cni_args_pod(const char *args, char *ret, size_t cap);
 const char *cni_result_encode(const struct cni_result *result, struct arena *arena);
-const char *cni_error_encode(const char *version, int code, const char *text, const char *details, struct arena *arena);
+const char *cni_error_encode(const char *version, int code, const char *text, const char *details,
+			     struct arena *arena);

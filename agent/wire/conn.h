@@ -24,7 +24,7 @@ struct wire_conn_settings {
 };
 
 enum wire_conn_result {
-	WIRE_CONN_MORE,	   /* feed me */
+	WIRE_CONN_MORE,    /* feed me */
 	WIRE_CONN_SECURED, /* once: preambles agree; messages may be sent */
 	WIRE_CONN_MESSAGE,
 	WIRE_CONN_BROKEN, /* the other side broke a rule: err says which; hang up */
@@ -33,7 +33,7 @@ enum wire_conn_result {
 struct wire_conn {
 	enum { WIRE_PREAMBLE, WIRE_OPEN, WIRE_FAILED } state;
 	uint8_t preamble[WIRE_PREAMBLE_LEN]; /* ours */
-	uint8_t *in;			     /* owned: bytes not yet consumed, at most one frame and its length */
+	uint8_t *in; /* owned: bytes not yet consumed, at most one frame and its length */
 	size_t in_len, in_cap;
 	struct arena arena; /* of the message last returned */
 	struct err err;

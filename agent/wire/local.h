@@ -16,16 +16,17 @@ enum {
 /* A request that came, kept by the agent per client until it is answered: the answer's form depends on it. */
 struct local_request {
 	struct request request; /* what the core gets */
-	bool plain;		/* weftctl attach/detach rather than CNI */
-	bool wants_fds;		/* ADD: a netns and a route socket must have come along */
+	bool plain;             /* weftctl attach/detach rather than CNI */
+	bool wants_fds;         /* ADD: a netns and a route socket must have come along */
 	bool ask_peers, ask_blocks, ask_pods;
 	char cni_version[16]; /* of the configuration, for the result */
 };
 
 /* Decode one framed request (without its length). On failure *answer_len > 0 bytes in `answer` (owned by arena) say
  * why in the client's own form (a CNI error object, or weftctl's sentence); the connection is then answered and closed. */
-int local_request_decode(struct bytes frame, struct arena *arena, struct local_request *ret, struct bytes *ret_answer,
-			 struct err *err);
+int local_request_decode(struct bytes frame, struct arena *arena, struct local_request *ret,
+			 struct bytes *ret_answer, struct err *err);
 
 /* The framed answer (length included), allocated in the arena. */
-struct bytes local_answer_encode(const struct local_request *request, const struct answer *answer, struct arena *arena);
+struct bytes local_answer_encode(const struct local_request *request, const struct answer *answer,
+				 struct arena *arena);

@@ -3,8 +3,8 @@
  * Everything the core can ask for. Actions are carried out in order, after the step, never while the core is on
  * the stack; whatever they point to lives in the step's arena until the next step.
  */
-#include "message.h"
-#include "record.h"
+#include "core/message.h"
+#include "core/record.h"
 
 enum action_type {
 	ACTION_DIAL,

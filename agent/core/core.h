@@ -3,7 +3,7 @@
  * The one door. Given the same seed, settings and events a core takes the same decisions: it knows no clock, no
  * socket, no file, no log. It may be driven by a real loop (agent.c) or by a thousand of them in one process (sim).
  */
-#include "event.h"
+#include "core/event.h"
 
 struct core;
 

@@ -23,9 +23,9 @@
  *   node address  an address in the range for the node itself: offset 1 of its earliest block
  *   want / have what the kernel should hold / what it holds
  */
-#include "action.h"
-#include "message.h"
-#include "record.h"
+#include "core/action.h"
+#include "core/message.h"
+#include "core/record.h"
 
 enum event_type {
 	EVENT_SAVED,          /* one record read back from a log, before START */

@@ -1,7 +1,7 @@
 #pragma once
 /* A read-only look inside for the simulator's checker, after a step. The agent has no use for it. */
-#include "core.h"
-#include "ledger.h"
+#include "core/core.h"
+#include "core/ledger.h"
 
 struct inspect_pod {
 	uint32_t ip;

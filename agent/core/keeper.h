@@ -8,8 +8,8 @@
  *   IDLE -commands wait-> STORING -durable-> (chosen) IDLE
  *                         STORING -ENOSPC...-> IDLE, commands answered BUSY with the reason; a failed fsync: DIE
  */
-#include "ledger.h"
-#include "out.h"
+#include "core/ledger.h"
+#include "core/out.h"
 
 enum { KEEPER_WAITING_MAX = 256 };
 

@@ -4,8 +4,8 @@
  * change is ledger_apply(), every copy is brought up to date by the change feed, and both give the same bytes on
  * every agent. Who may change it is the keeper's business (keeper.h); what we do about it is blocks.h's.
  */
-#include "arena.h"
-#include "message.h"
+#include "base/arena.h"
+#include "core/message.h"
 
 struct ledger {
 	uint64_t version; /* 0: nothing known, everything below is empty */

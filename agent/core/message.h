@@ -4,7 +4,7 @@
  * from untrusted bytes (arrays then live in the frame's arena) and turns them back into bytes; nothing
  * here is trusted beyond its bounds. The ledger's rows appear here too, because they travel as they are.
  */
-#include "types.h"
+#include "core/types.h"
 
 /* The u8 stream type of the frame. Numbers are the protocol: never reused. */
 enum message_type {

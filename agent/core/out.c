@@ -1,11 +1,11 @@
-#include "out.h"
+#include "core/out.h"
 
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "vec.h"
-#include "xalloc.h"
+#include "base/vec.h"
+#include "base/xalloc.h"
 
 enum { STEP_ARENA_MAX = 64 << 20, TEXT_MAX = 512 };
 

@@ -2,9 +2,9 @@
 /*
  * Where modules of the core put what they want done: the action list and arena of the current step. Private to core.
  */
-#include "action.h"
-#include "arena.h"
-#include "instant.h"
+#include "core/action.h"
+#include "base/arena.h"
+#include "base/instant.h"
 
 struct out {
 	struct arena arena; /* reset at the next step */

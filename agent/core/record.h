@@ -4,7 +4,7 @@
  * with a length, a type and a CRC, and back; io/store.c appends, syncs and replaces whole files. At start
  * every record read back becomes one EVENT_SAVED, oldest first, before EVENT_START.
  */
-#include "message.h"
+#include "core/message.h"
 
 enum store_file {
 	STORE_NODE, /* disk, synced before the command or its use: own blocks, epoch, seq, "not mine" */

@@ -3,7 +3,7 @@
  * What `weftctl` shows, as facts: the core fills it into the step's arena, wire/status.c turns it into local.proto.
  * Pointers live until the next step.
  */
-#include "message.h"
+#include "core/message.h"
 
 struct status_counter {
 	const char *name;

@@ -8,8 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "bytes.h"
-#include "instant.h"
+#include "base/bytes.h"
+#include "base/instant.h"
 
 enum {
 	NAME_LEN_MAX = 253,     /* node names: a DNS subdomain, as Kubernetes allows */

@@ -3,9 +3,9 @@
  * The CNI contract's texts: configuration JSON in (bounded, cJSON), result and error JSON out. Versions 0.4.0, 1.0.0
  * and 1.1.0. Rules are numbered in the CNI notes: CFG, RES, ERR; only what a newer version adds is printed for it.
  */
-#include "arena.h"
-#include "err.h"
-#include "types.h"
+#include "base/arena.h"
+#include "base/err.h"
+#include "core/types.h"
 
 struct cni_config {
 	char version[16];

@@ -6,9 +6,9 @@
  *
  * Life: wire_conn_init -> (feed, next)* -> wire_conn_done. After an error every further next() returns it again.
  */
-#include "arena.h"
-#include "err.h"
-#include "message.h"
+#include "base/arena.h"
+#include "base/err.h"
+#include "core/message.h"
 
 enum {
 	WIRE_PREAMBLE_LEN = 48,

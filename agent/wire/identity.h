@@ -3,8 +3,8 @@
  * Who this agent is, from facts: the identity file's bytes <-> struct, and the hashes that protocol.md 2.1 defines
  * (libsodium's BLAKE2b). Pure: random bytes and file contents come from the caller.
  */
-#include "err.h"
-#include "types.h"
+#include "base/err.h"
+#include "core/types.h"
 
 struct identity {
 	uint8_t secret_key[32], public_key[32];

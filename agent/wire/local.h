@@ -3,10 +3,10 @@
  * The local conversation (proto/local.proto): what a shim or weftctl sent -> struct request, struct answer -> bytes.
  * The CNI configuration is parsed (wire/cni.h) and validated here; the core never sees JSON.
  */
-#include "action.h"
-#include "arena.h"
-#include "err.h"
-#include "event.h"
+#include "core/action.h"
+#include "base/arena.h"
+#include "base/err.h"
+#include "core/event.h"
 
 enum {
 	LOCAL_REQUEST_MAX = (1 << 20) + 65536, /* stdin may be 1 MiB */

@@ -4,9 +4,9 @@
  * protobuf or packed body | u32 CRC-32C over length, type and body. A torn tail (an incomplete last record, or a
  * last record with a bad CRC) is cut; a bad record with a good one after it makes the file unusable.
  */
-#include "arena.h"
-#include "err.h"
-#include "record.h"
+#include "base/arena.h"
+#include "base/err.h"
+#include "core/record.h"
 
 /* The header of a new file. Returns its length (8). */
 size_t wire_records_header(enum store_file file, uint8_t *buf, size_t cap);

@@ -1,0 +1,176 @@
+"""test/run, once its packages are there: finds, builds, runs, reports."""
+
+import argparse
+import os
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+import time
+
+import builds
+import discover
+import processes
+from report import Report
+
+PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
+SKIP_CODE = 77
+SANITIZER_ENV = {
+    "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1",
+    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+}
+
+
+def parse_arguments(argv):
+    parser = argparse.ArgumentParser(prog="test/run", description="Build Weft and test it.")
+    parser.add_argument("--list", action="store_true", help="name the tests, run none")
+    parser.add_argument("--only", metavar="NAME", action="append", default=[],
+                        help="run the tests of this name, or whose names begin so; repeatable")
+    parser.add_argument("--quick", action="store_const", const="quick", dest="tier",
+                        help="under two minutes once built")
+    parser.add_argument("--long", action="store_const", const="long", dest="tier",
+                        help="also what does not fit in 25 minutes")
+    parser.add_argument("--build-dir", metavar="DIR",
+                        help="the release build; the others are DIR-* (build)")
+    parser.add_argument("--root", metavar="DIR", help=argparse.SUPPRESS)
+    options = parser.parse_args(argv)
+    options.tier = options.tier or "normal"
+    here = os.path.dirname(os.path.abspath(__file__))
+    options.root = os.path.realpath(options.root or os.path.join(here, "..", ".."))
+    options.build_dir = os.path.abspath(options.build_dir or os.path.join(options.root, "build"))
+    return options
+
+
+class Runner:
+    def __init__(self, options, all_builds, report):
+        self.options = options
+        self.builds = all_builds
+        self.report = report
+        self.built = {}  # name -> success
+        self.run_id = secrets.token_hex(4)
+        self.logs = options.build_dir + "-logs"
+        self.tmp = tempfile.mkdtemp(prefix="weft-test-")
+        os.makedirs(self.logs, exist_ok=True)
+
+    def done(self):
+        shutil.rmtree(self.tmp, ignore_errors=True)
+
+    def environment(self, extra=None):
+        env = {**SANITIZER_ENV, **os.environ}
+        env.update({
+            "WEFT_SOURCE": self.options.root,
+            "WEFT_BUILD": self.builds["gcc"].directory,
+            "WEFT_BUILD_SANITIZED": self.builds["sanitized"].directory,
+            "WEFT_BUILD_FUZZ": self.builds["fuzz"].directory,
+            "WEFT_RUN_ID": self.run_id,
+            "WEFT_TIER": self.options.tier,
+            "PYTHONDONTWRITEBYTECODE": "1",
+        })
+        env.update(extra or {})
+        return env
+
+    def log_path(self, test):
+        return os.path.join(self.logs, test.name.replace("/", "-") + ".log")
+
+    def build(self, name, log, time_s):
+        deadline = time.monotonic() + time_s
+
+        def run(argv, env):
+            log.write(" ".join(argv) + "\n")
+            log.flush()
+            return processes.run(argv, self.environment(env), self.options.root, log,
+                                 max(1, deadline - time.monotonic()), self.report.tick)
+
+        self.built[name] = False
+        self.built[name] = builds.build(self.options.root, self.builds[name], run)
+        return self.built[name]
+
+    def execute(self, test, log):
+        """(outcome, reason)"""
+        if test.kind == "build":
+            ok = self.build(test.builds[0], log, test.time_s)
+            return (PASSED, "") if ok else (FAILED, "it does not build")
+        if "root" in test.needs and os.geteuid() != 0:
+            return SKIPPED, "needs root"
+        tmp = tempfile.mkdtemp(dir=self.tmp)
+        code = processes.run(test.command, self.environment({"WEFT_TMP": tmp}),
+                             self.options.root, log, test.time_s, self.report.tick)
+        shutil.rmtree(tmp, ignore_errors=True)
+        return self.judge(test, code)
+
+    def judge(self, test, code):
+        left = processes.remove_children()
+        if code is None:
+            return FAILED, f"not finished after {test.time_s} s -> ended"
+        if left and code in (0, SKIP_CODE):
+            return FAILED, "left behind, now killed: " + ", ".join(left)
+        if code == 0:
+            return PASSED, ""
+        if code == SKIP_CODE and test.kind in ("script", "check"):
+            return SKIPPED, self.report.last_line(self.log_path(test)) or "it does not say why"
+        if code < 0:
+            return FAILED, f"ended by {signal.Signals(-code).name}"
+        return FAILED, f"exit code {code}"
+
+    def run(self, test):
+        failed = [name for name in test.builds if self.built.get(name) is False]
+        if test.kind != "build" and failed:
+            self.report.finished(test, SKIPPED, f"build/{failed[0]} failed", None, 0)
+            return
+        self.report.started(test)
+        begun = time.monotonic()
+        with open(self.log_path(test), "w", encoding="utf-8") as log:
+            try:
+                outcome, reason = self.execute(test, log)
+            except OSError as error:
+                log.write(f"{error}\n")
+                outcome, reason = FAILED, "cannot be run"
+        self.report.finished(test, outcome, reason, self.log_path(test),
+                             time.monotonic() - begun)
+
+
+def list_tests(tests):
+    for test in tests:
+        print(f"{test.name:28} {test.tier:7} {','.join(test.needs):5} {test.what}")
+
+
+def run_tests(options, all_builds, tests, left_out):
+    report = Report(len(tests))
+    processes.adopt_orphans()
+    runner = Runner(options, all_builds, report)
+    interrupted = False
+    try:
+        for test in tests:
+            runner.run(test)
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        runner.done()
+    return report.end(left_out, interrupted)
+
+
+def main(argv):
+    options = parse_arguments(argv)
+    all_builds = builds.builds_in(options.build_dir)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.default_int_handler)
+    try:
+        tests = discover.discover(options.root, all_builds, options.tier)
+    except discover.RegistrationError as error:
+        print(f"{error}\n0 passed, 1 failed, 0 skipped")
+        return 1
+    for name in options.only:
+        if not discover.select(tests, options.tier, [name])[0]:
+            print(f"no test is called {name}, and no name begins so: test/run --list names them")
+            print("0 passed, 1 failed, 0 skipped")
+            return 2
+    if options.list:
+        list_tests(discover.select(tests, "long", options.only)[0])
+        return 0
+    chosen, left_out = discover.select(tests, options.tier, options.only)
+    return run_tests(options, all_builds, chosen, left_out)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,3 @@
+#pragma once
+
+#define WEFT_VERSION "0.1.0"

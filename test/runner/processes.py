@@ -10,15 +10,21 @@ import signal
 import subprocess
 import time
 
+PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+LIBC = ctypes.CDLL(None, use_errno=True)
 TERM_GRACE_S = 10  # for a test to clean up after itself before it is killed
 KILL_WAIT_S = 10
 
 
 def adopt_orphans():
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+    if LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def end_with_parent():
+    """In the child: if the runner is killed, the test is told to clean up."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def children():
@@ -90,7 +96,8 @@ def run(argv, env, cwd, log, time_s, tick=None):
     for a signal), or None when it ran out of time. tick(seconds) is called now and then."""
     begun = time.monotonic()
     process = subprocess.Popen(argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=log,
-                               stderr=subprocess.STDOUT, start_new_session=True)
+                               stderr=subprocess.STDOUT, start_new_session=True,
+                               preexec_fn=end_with_parent)
     try:
         while True:
             elapsed = time.monotonic() - begun

@@ -14,8 +14,9 @@
   build  the builds that it uses, by comma (none)
 
 A script passes with 0 and skips with 77 and the reason in its last line. It finds what it needs
-in the environment: WEFT_SOURCE, WEFT_BUILD and WEFT_BUILD_SANITIZED (directories), WEFT_TMP (an
-empty directory, removed afterwards), WEFT_RUN_ID (eight letters for names of its own).
+in the environment: WEFT_SOURCE, WEFT_BUILD and WEFT_BUILD_SANITIZED (directories), WEFT_TIER,
+WEFT_TMP (an empty directory, removed afterwards), WEFT_RUN_ID (eight letters that must be in the
+name of whatever it makes where the host sees it).
 """
 
 import dataclasses

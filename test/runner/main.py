@@ -11,6 +11,7 @@ import time
 
 import builds
 import discover
+import leftovers
 import processes
 from report import Report
 
@@ -93,18 +94,19 @@ class Runner:
             return (PASSED, "") if ok else (FAILED, "it does not build")
         if "root" in test.needs and os.geteuid() != 0:
             return SKIPPED, "needs root"
+        links = leftovers.escaped_links()
         tmp = tempfile.mkdtemp(dir=self.tmp)
         code = processes.run(test.command, self.environment({"WEFT_TMP": tmp}),
                              self.options.root, log, test.time_s, self.report.tick)
         shutil.rmtree(tmp, ignore_errors=True)
-        return self.judge(test, code)
+        return self.judge(test, code, processes.remove_children() +
+                          leftovers.remove(self.run_id, links))
 
-    def judge(self, test, code):
-        left = processes.remove_children()
+    def judge(self, test, code, left):
         if code is None:
             return FAILED, f"not finished after {test.time_s} s -> ended"
         if left and code in (0, SKIP_CODE):
-            return FAILED, "left behind, now killed: " + ", ".join(left)
+            return FAILED, "left behind, now ended: " + ", ".join(left)
         if code == 0:
             return PASSED, ""
         if code == SKIP_CODE and test.kind in ("script", "check"):

@@ -1,7 +1,7 @@
 #pragma once
 /*
- * Everything the core can ask for. Actions are carried out in order, after the step, never while the core is on
- * the stack; whatever they point to lives in the step's arena until the next step.
+ * Everything the core can ask for. Actions are carried out in order, after the step, never while
+ * the core is on the stack; whatever they point to lives in the step's arena until the next step.
  */
 #include "core/message.h"
 #include "core/record.h"
@@ -101,8 +101,10 @@ struct want_tunnel {
 };
 
 struct forward {
-	bool urgent; /* more than pods changed: compare with the kernel now; else the next pass is early enough */
-	bool peers_known; /* false (just started): add and change what peers need, remove nothing of it */
+	bool urgent; /* more than pods changed: compare with the kernel now; else the next pass is
+			early enough */
+	bool peers_known; /* false (just started): add and change what peers need, remove nothing of
+			     it */
 	bool have_tunnel; /* false: no underlay yet, leave the tunnel as it is */
 	struct want_tunnel tunnel;
 	uint32_t node_ip; /* /32 on the tunnel; 0: not known yet, leave what is there */
@@ -157,7 +159,8 @@ struct action {
 	};
 };
 
-/* Links that others dialled to us are numbered by the agent with this bit set; ours by the core without it. */
+/* Links that others dialled to us are numbered by the agent with this bit set; ours by the core
+ * without it. */
 #define LINK_ACCEPTED_BIT UINT32_C(0x80000000)
 
 struct actions {

@@ -1,27 +1,29 @@
 #pragma once
 /*
- * Everything that can happen to an agent. One event goes in (core.h: core_step), actions come out (action.h).
- * The event and all it points to are borrowed for the step: the core copies what it keeps.
+ * Everything that can happen to an agent. One event goes in (core.h: core_step), actions come out
+ * (action.h). The event and all it points to are borrowed for the step: the core copies what it
+ * keeps.
  *
  * GLOSSARY: one meaning each, here, in logs and in what people read.
  *   node        a machine (or namespace) that runs an agent; its name is unique in the cluster
  *   agent       weftd, the process            peer     another node's agent
- *   uid         16 bytes: hash of an agent's static key; survives restarts, not the loss of its disk
- *   incarnation counts process starts of a uid   version  counts what it said since; together they order its statements
- *   boot        the life of one kernel (network namespace and /run included); pods live no longer
- *   member      what everybody knows about an agent from gossip: one record, said by itself
- *   link        one TCP connection between two agents, from dial to close
- *   range       all pod addresses of the cluster (10.32.0.0/12)   block   an aligned part of it (/26), owned by one node
- *   ledger      the one value that says who owns which block; has a version; changed by keepers only
- *   keeper      an agent that votes on the ledger    view  the version of the ledger an agent shows and acts on
- *   session     (uid, epoch): the right of one life of an agent to command; the ledger issues the epoch at ATTACH
- *   confirmed   a block of mine that this process has seen to be mine (protocol.md 3.4); only these give new addresses
- *   rest        how long a freed address waits before it is given again   cool  the same for a whole block
- *   record      what /run keeps of a pod: (container id, ifname) -> address; written before ADD is answered
- *   wire a pod  make its veth, address and routes           host end   the veth's end outside the pod
- *   tunnel      the VXLAN device weft-vx                    underlay   the network that carries it
- *   node address  an address in the range for the node itself: offset 1 of its earliest block
- *   want / have what the kernel should hold / what it holds
+ *   uid         16 bytes: hash of an agent's static key; survives restarts, not the loss of its
+ * disk incarnation counts process starts of a uid   version  counts what it said since; together
+ * they order its statements boot        the life of one kernel (network namespace and /run
+ * included); pods live no longer member      what everybody knows about an agent from gossip: one
+ * record, said by itself link        one TCP connection between two agents, from dial to close
+ *   range       all pod addresses of the cluster (10.32.0.0/12)   block   an aligned part of it
+ * (/26), owned by one node ledger      the one value that says who owns which block; has a version;
+ * changed by keepers only keeper      an agent that votes on the ledger    view  the version of the
+ * ledger an agent shows and acts on session     (uid, epoch): the right of one life of an agent to
+ * command; the ledger issues the epoch at ATTACH confirmed   a block of mine that this process has
+ * seen to be mine (protocol.md 3.4); only these give new addresses rest        how long a freed
+ * address waits before it is given again   cool  the same for a whole block record      what /run
+ * keeps of a pod: (container id, ifname) -> address; written before ADD is answered wire a pod make
+ * its veth, address and routes           host end   the veth's end outside the pod tunnel      the
+ * VXLAN device weft-vx                    underlay   the network that carries it node address  an
+ * address in the range for the node itself: offset 1 of its earliest block want / have what the
+ * kernel should hold / what it holds
  */
 #include "core/action.h"
 #include "core/message.h"
@@ -33,7 +35,8 @@ enum event_type {
 	EVENT_TIME,           /* the deadline has come, or nothing but time passed */
 	EVENT_LINK_ACCEPTED,  /* somebody dialled us */
 	EVENT_LINK_CONNECTED, /* our dial succeeded at TCP */
-	EVENT_LINK_SECURED, /* preambles (later: the Noise handshake) are exchanged; messages may flow */
+	EVENT_LINK_SECURED,   /* preambles (later: the Noise handshake) are exchanged; messages may
+				 flow */
 	EVENT_LINK_MESSAGE,
 	EVENT_LINK_WRITABLE, /* after a SEND: less than 64 KiB are queued */
 	EVENT_LINK_CLOSED,   /* gone, for whatever reason; the id is never used again */
@@ -49,15 +52,16 @@ enum event_type {
 	EVENT_TYPE_COUNT,
 };
 
-/* What the agent is told once, from flags, environment and identity file. Strings are borrowed for the step. */
+/* What the agent is told once, from flags, environment and identity file. Strings are borrowed for
+ * the step. */
 struct settings {
 	struct uid uid;
 	uint8_t static_pk[32];
 	uint64_t incarnation;
-	uint64_t nonce; /* random per start */
-	uint64_t seed;  /* for choices that may be predicted */
-	uint64_t
-		keeper_id; /* random; used if this agent becomes a keeper without an id of its own on disk */
+	uint64_t nonce;     /* random per start */
+	uint64_t seed;      /* for choices that may be predicted */
+	uint64_t keeper_id; /* random; used if this agent becomes a keeper without an id of its own
+			       on disk */
 	struct uuid new_cluster; /* random; used if this agent founds a cluster */
 	struct binding binding;
 	struct boot_id boot;
@@ -74,7 +78,8 @@ struct settings {
 	bool auth_none;
 	bool init, init_alone;
 	bool masquerade, masquerade_nodes;
-	bool allow_overlap; /* the host has routes inside the range: unreachable routes per own block only */
+	bool allow_overlap; /* the host has routes inside the range: unreachable routes per own
+			       block only */
 	size_t n_peers;
 	const struct endpoint *peers; /* --peer, resolved */
 #ifdef WEFT_MUTANTS
@@ -109,8 +114,8 @@ struct start {
 	const struct settings *settings;
 	struct pod_links pods;
 	struct underlay underlay;
-	bool store_lost
-		[STORE_FILE_COUNT]; /* unusable, not merely absent: treated as lost, said loudly */
+	bool store_lost[STORE_FILE_COUNT]; /* unusable, not merely absent: treated as lost, said
+					      loudly */
 };
 
 enum request_type { REQUEST_ADD, REQUEST_DEL, REQUEST_STATUS, REQUEST_LEAVE };
@@ -157,10 +162,10 @@ struct event {
 		const struct request *request;
 		uint32_t client; /* REQUEST_GONE */
 		struct {
-			uint32_t job; /* of the WIRE or UNWIRE */
-			int error;    /* 0 or errno */
-			const char *
-				text; /* on error: what the kernel refused, for the person who reads the pod's event */
+			uint32_t job;     /* of the WIRE or UNWIRE */
+			int error;        /* 0 or errno */
+			const char *text; /* on error: what the kernel refused, for the person who
+					     reads the pod's event */
 		} pod;
 		const struct underlay *underlay;
 		const struct kernel_report *kernel;

@@ -1,5 +1,6 @@
 #pragma once
-/* A read-only look inside for the simulator's checker, after a step. The agent has no use for it. */
+/* A read-only look inside for the simulator's checker, after a step. The agent has no use for it.
+ */
 #include "core/core.h"
 #include "core/ledger.h"
 

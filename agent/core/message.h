@@ -1,8 +1,9 @@
 #pragma once
 /*
- * What peers say to each other, as the core sees it: decoded, bounded, in host order. wire/ fills these
- * from untrusted bytes (arrays then live in the frame's arena) and turns them back into bytes; nothing
- * here is trusted beyond its bounds. The ledger's rows appear here too, because they travel as they are.
+ * What peers say to each other, as the core sees it: decoded, bounded, in host order. wire/ fills
+ * these from untrusted bytes (arrays then live in the frame's arena) and turns them back into
+ * bytes; nothing here is trusted beyond its bounds. The ledger's rows appear here too, because they
+ * travel as they are.
  */
 #include "core/types.h"
 
@@ -96,8 +97,8 @@ struct member_update {
 	struct uid uid;
 	uint64_t incarnation;
 	uint64_t version;
-	struct bytes
-		raw; /* the body as received: relays pass it on unread, so unknown fields survive; empty: encode `body` */
+	struct bytes raw; /* the body as received: relays pass it on unread, so unknown fields
+			     survive; empty: encode `body` */
 	struct member_body body;
 };
 
@@ -181,7 +182,8 @@ struct rows {
 	const struct block_change *blocks;
 };
 
-/* The change feed: rows with changed > after, in ascending order of `changed`. `want` asks for it. */
+/* The change feed: rows with changed > after, in ascending order of `changed`. `want` asks for it.
+ */
 struct feed {
 	uint64_t after;
 	uint64_t upto;   /* the version these rows lead to */
@@ -225,7 +227,8 @@ struct block_list {
 	uint32_t block[COMMAND_BLOCKS_MAX];
 };
 
-/* Stamped by the proposing keeper; what a sender put here is discarded. apply reads the ledger and this, nothing else. */
+/* Stamped by the proposing keeper; what a sender put here is discarded. apply reads the ledger and
+ * this, nothing else. */
 struct observed {
 	uint32_t not_alive_s;
 	struct endpoint endpoint;

@@ -1,7 +1,8 @@
 #pragma once
 /*
- * Rules that the simulator may take out one at a time, to prove that its checker notices. Only the simulator's own
- * build of the core knows them; in every other build MUTANT() is false and the compiler drops the branch.
+ * Rules that the simulator may take out one at a time, to prove that its checker notices. Only the
+ * simulator's own build of the core knows them; in every other build MUTANT() is false and the
+ * compiler drops the branch.
  */
 enum mutant {
 	MUTANT_CONTBOOT = 1, /* continuity is believed across a reboot */

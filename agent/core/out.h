@@ -1,6 +1,7 @@
 #pragma once
 /*
- * Where modules of the core put what they want done: the action list and arena of the current step. Private to core.
+ * Where modules of the core put what they want done: the action list and arena of the current step.
+ * Private to core.
  */
 #include "core/action.h"
 #include "base/arena.h"
@@ -16,7 +17,8 @@ void out_init(struct out *out);
 void out_done(struct out *out);
 void out_begin(struct out *out, struct instant now); /* forget the last step's actions */
 
-/* Zeroed room in the step's arena; never NULL (more than the arena may hold is a broken program). */
+/* Zeroed room in the step's arena; never NULL (more than the arena may hold is a broken program).
+ */
 void *out_alloc(struct out *out, size_t size);
 char *out_text(struct out *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -1,13 +1,15 @@
 #pragma once
 /*
- * What is kept across a restart, as records of four append-only logs. wire/records.c turns them into bytes
- * with a length, a type and a CRC, and back; io/store.c appends, syncs and replaces whole files. At start
- * every record read back becomes one EVENT_SAVED, oldest first, before EVENT_START.
+ * What is kept across a restart, as records of four append-only logs. wire/records.c turns them
+ * into bytes with a length, a type and a CRC, and back; io/store.c appends, syncs and replaces
+ * whole files. At start every record read back becomes one EVENT_SAVED, oldest first, before
+ * EVENT_START.
  */
 #include "core/message.h"
 
 enum store_file {
-	STORE_NODE, /* disk, synced before the command or its use: own blocks, epoch, seq, "not mine" */
+	STORE_NODE,   /* disk, synced before the command or its use: own blocks, epoch, seq, "not
+			 mine" */
 	STORE_KEEPER, /* disk, synced before the answer: promises and the ledger */
 	STORE_PODS,   /* /run, never synced: pod records and the continuity token */
 	STORE_CACHE,  /* disk, hints only: endpoints of others */
@@ -30,8 +32,8 @@ struct record_node {
 	uint32_t epoch; /* of my session; 0: none */
 	uint64_t seq;   /* the last I sent, durable before it is sent */
 	size_t n_blocks;
-	uint32_t blocks
-		[OWN_BLOCKS_MAX]; /* in the order they were granted: the first holds the node address */
+	uint32_t blocks[OWN_BLOCKS_MAX]; /* in the order they were granted: the first holds the node
+					    address */
 };
 
 struct record_keeper {

@@ -1,7 +1,7 @@
 #pragma once
 /*
- * What `weftctl` shows, as facts: the core fills it into the step's arena, wire/status.c turns it into local.proto.
- * Pointers live until the next step.
+ * What `weftctl` shows, as facts: the core fills it into the step's arena, wire/status.c turns it
+ * into local.proto. Pointers live until the next step.
  */
 #include "core/message.h"
 

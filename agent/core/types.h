@@ -1,7 +1,8 @@
 #pragma once
 /*
- * The nouns that every room shares: identities, addresses, limits. Plain values, no behaviour beyond
- * comparing them; the room that decides, the one that translates and the one that does all use these.
+ * The nouns that every room shares: identities, addresses, limits. Plain values, no behaviour
+ * beyond comparing them; the room that decides, the one that translates and the one that does all
+ * use these.
  */
 #include <stdbool.h>
 #include <stddef.h>

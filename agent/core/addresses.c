@@ -1,0 +1,344 @@
+#include "core/addresses.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/siphash.h"
+#include "base/text.h"
+#include "base/vec.h"
+#include "base/xalloc.h"
+#include "core/pod_steps.h"
+#include "core/state.h"
+
+void pods_init(struct pods *pods)
+{
+	*pods = (struct pods){ .next_job = 1 };
+}
+
+void pods_done(struct pods *pods)
+{
+	for (size_t i = 0; i < pods->n; i++)
+		free(pods->items[i]);
+	free(pods->items);
+	free(pods->hungry);
+	*pods = (struct pods){ 0 };
+}
+
+/* ---- names */
+
+void pod_host_if(const char *container_id, const char *ifname, char ret[static IFNAME_LEN_MAX + 1])
+{
+	static const uint8_t key[16] = "weft host end 1";
+	static const char digits[] = "0123456789abcdef";
+	struct siphash hash;
+	uint64_t sum;
+
+	siphash_init(&hash, key);
+	siphash_update(&hash, container_id, strlen(container_id) + 1);
+	siphash_update(&hash, ifname, strlen(ifname) + 1);
+	sum = siphash_final(&hash);
+	ret[0] = 'w';
+	ret[1] = 'f';
+	for (int i = 0; i < 12; i++)
+		ret[2 + i] = digits[sum >> (4 * i) & 0xf];
+	ret[14] = '\0';
+}
+
+void pod_alias(const struct record_pod *record, char ret[static 256])
+{
+	size_t id = strlen(record->container_id), name = strlen(record->ifname);
+
+	assert(id + 1 + name < 256);
+	memcpy(ret, record->container_id, id);
+	ret[id] = '/';
+	memcpy(ret + id + 1, record->ifname, name + 1);
+}
+
+/* From the address, so that both ends of a conversation can be told apart in a capture; locally
+ * administered. */
+struct mac pod_mac_of(uint32_t ip)
+{
+	return (struct mac){
+		.b = {0x0e, 0x77, (uint8_t)(ip >> 24), (uint8_t)(ip >> 16), (uint8_t)(ip >> 8),
+                      (uint8_t)ip}
+	};
+}
+
+/* One for all host ends: a pod's gateway looks alike everywhere, so a later fast path need not
+ * rewrite it. */
+struct mac pod_host_mac(void)
+{
+	return (struct mac){
+		.b = {0x0e, 0x77, 0x65, 0x66, 0x74, 0x01}
+	};
+}
+
+const char *pod_state_name(const struct pod *pod)
+{
+	static const char *const names[POD_STATE_COUNT] = {
+		[POD_RECORDING] = "recording", [POD_WIRING] = "attaching",  [POD_UP] = "up",
+		[POD_UNWIRING] = "detaching",  [POD_FREEING] = "detaching",
+	};
+
+	return pod->state == POD_UP && !pod->linked ? "no interface" : names[pod->state];
+}
+
+/* ---- the table */
+
+static int key_cmp(const struct pod *pod, const char *container_id, const char *ifname)
+{
+	int order = strcmp(pod->record.container_id, container_id);
+
+	return order ? order : strcmp(pod->record.ifname, ifname);
+}
+
+static size_t position(const struct pods *pods, const char *container_id, const char *ifname)
+{
+	size_t low = 0, high = pods->n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (key_cmp(pods->items[middle], container_id, ifname) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+struct pod *pods_find(const struct pods *pods, const char *container_id, const char *ifname)
+{
+	size_t at = position(pods, container_id, ifname);
+
+	return at < pods->n && key_cmp(pods->items[at], container_id, ifname) == 0 ? pods->items[at]
+										   : NULL;
+}
+
+struct pod *pods_by_ip(const struct pods *pods, uint32_t ip)
+{
+	for (size_t i = 0; i < pods->n; i++)
+		if (pods->items[i]->record.ip == ip)
+			return pods->items[i];
+	return NULL;
+}
+
+struct pod *pods_by_job(const struct pods *pods, uint32_t job)
+{
+	for (size_t i = 0; i < pods->n; i++)
+		if (pods->items[i]->job == job)
+			return pods->items[i];
+	return NULL;
+}
+
+struct pod *pods_by_host_if(const struct pods *pods, const char *host_if)
+{
+	for (size_t i = 0; i < pods->n; i++)
+		if (strcmp(pods->items[i]->host_if, host_if) == 0)
+			return pods->items[i];
+	return NULL;
+}
+
+struct pod *pods_insert(struct pods *pods, const struct record_pod *record)
+{
+	size_t at = position(pods, record->container_id, record->ifname);
+	struct pod *pod = xcalloc(1, sizeof(*pod));
+
+	pod->record = *record;
+	pod->pod_mac = pod_mac_of(record->ip);
+	pod->unlinked_since = instant_never();
+	pod_host_if(record->container_id, record->ifname, pod->host_if);
+	pods->items = vec_open_gap(pods->items, &pods->cap, pods->n, at, sizeof(struct pod *));
+	pods->items[at] = pod;
+	pods->n++;
+	return pod;
+}
+
+void pods_remove(struct pods *pods, struct pod *pod)
+{
+	size_t at = position(pods, pod->record.container_id, pod->record.ifname);
+
+	assert(at < pods->n && pods->items[at] == pod);
+	vec_close_gap(pods->items, pods->n, at, sizeof(struct pod *));
+	pods->n--;
+	free(pod);
+}
+
+/* ---- the log in /run */
+
+static struct record *log_append(struct core *core, enum record_type type, uint64_t tag)
+{
+	struct action *action = out_add(&core->out, ACTION_STORE);
+	struct record *record = out_alloc(&core->out, sizeof(*record));
+
+	record->type = type;
+	action->store.file = STORE_PODS;
+	action->store.tag = tag;
+	action->store.n = 1;
+	action->store.records = record;
+	core->pods.log_records++;
+	return record;
+}
+
+uint64_t pods_log(struct core *core, enum record_type type, const struct record_pod *pod)
+{
+	uint64_t tag = PODS_TAG | ++core->pods.next_tag;
+
+	log_append(core, type, tag)->pod = *pod;
+	return tag;
+}
+
+void pods_store_token(struct core *core, const struct record_token *token, uint64_t tag)
+{
+	log_append(core, RECORD_TOKEN, tag)->token = *token;
+}
+
+static size_t count_resting(const struct core *core)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < core->blocks.n; i++)
+		n += (size_t)__builtin_popcountll(core->blocks.own[i]->resting);
+	return n;
+}
+
+/* What rests is written as freed, so that it rests on after a restart too. */
+static size_t rewrite_resting(const struct core *core, struct record *records)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < core->blocks.n; i++)
+		for (uint64_t map = core->blocks.own[i]->resting; map; map &= map - 1) {
+			records[n].type = RECORD_FREE;
+			records[n++].pod.ip =
+				core->blocks.own[i]->base + (uint32_t)__builtin_ctzll(map);
+		}
+	return n;
+}
+
+void pods_rewrite_log(struct core *core)
+{
+	struct pods *pods = &core->pods;
+	size_t room = 1 + pods->n + count_resting(core), n = 0;
+	struct record *records = out_alloc(&core->out, room * sizeof(*records));
+	struct action *action = out_add(&core->out, ACTION_STORE);
+
+	records[n].type = RECORD_TOKEN;
+	records[n++].token = core->token;
+	n += rewrite_resting(core, records + n);
+	for (size_t i = 0; i < pods->n; i++) {
+		records[n].type = RECORD_ALLOC;
+		records[n++].pod = pods->items[i]->record;
+	}
+	action->store.file = STORE_PODS;
+	action->store.tag = PODS_TAG | ++pods->next_tag;
+	action->store.replace = true;
+	action->store.n = n;
+	action->store.records = records;
+	pods->log_records = n;
+}
+
+/* ---- start */
+
+static void forget_freed(struct core *core, uint32_t ip)
+{
+	for (size_t i = 0; i < core->n_freed; i++)
+		if (core->freed[i] == ip)
+			core->freed[i] = core->freed[--core->n_freed];
+}
+
+void pods_saved(struct core *core, const struct record *record)
+{
+	struct pod *old = pods_find(&core->pods, record->pod.container_id, record->pod.ifname);
+
+	core->pods.log_records++;
+	if (record->type == RECORD_FREE) {
+		core->freed = vec_reserve(core->freed, &core->cap_freed, core->n_freed + 1,
+					  sizeof(*core->freed));
+		core->freed[core->n_freed++] = record->pod.ip;
+		if (old)
+			pods_remove(&core->pods, old);
+		return;
+	}
+	if (old)
+		pods_remove(&core->pods, old);
+	/* A FREE that could not be written (full /run) is implied by the next owner of the address.
+	 */
+	old = pods_by_ip(&core->pods, record->pod.ip);
+	if (old)
+		pods_remove(&core->pods, old);
+	forget_freed(core, record->pod.ip);
+	old = pods_insert(&core->pods, &record->pod);
+	old->state = POD_UP;
+	old->earlier = true;
+}
+
+static bool adoptable(const struct core *core, const struct pod_link *link)
+{
+	char expected[IFNAME_LEN_MAX + 1];
+
+	if (!link->container_id[0] || !link->ip || !prefix_has(core->settings.range, link->ip))
+		return false;
+	pod_host_if(link->container_id, link->ifname, expected);
+	return strcmp(expected, link->host_if) == 0 && !pods_by_ip(&core->pods, link->ip);
+}
+
+static void adopt(struct core *core, const struct pod_link *link)
+{
+	struct record_pod record = { .ip = link->ip, .mtu = link->mtu };
+	struct pod *pod;
+	char ip[TEXT_IP4_MAX];
+
+	memcpy(record.container_id, link->container_id, sizeof(record.container_id));
+	memcpy(record.ifname, link->ifname, sizeof(record.ifname));
+	pod = pods_insert(&core->pods, &record);
+	pod->state = POD_UP;
+	pod->earlier = pod->linked = true;
+	(void)pods_log(core, RECORD_ALLOC, &record);
+	text_ip4(ip, link->ip);
+	out_trace(&core->out, TRACE_WARN, "pod %s on %s has %s but no record -> adopted",
+		  link->container_id, link->host_if, ip);
+}
+
+/* Both what exists and what is recorded are true: records without a host end wait for their DEL,
+ * host ends without a record are adopted when they say whose they are, and removed when they do
+ * not. */
+void pods_linked(struct core *core, const struct pod_links *links)
+{
+	for (size_t i = 0; i < core->pods.n; i++)
+		if (core->pods.items[i]->state == POD_UP)
+			core->pods.items[i]->linked = false;
+	for (size_t i = 0; i < links->n; i++) {
+		const struct pod_link *link = &links->links[i];
+		struct pod *pod = pods_find(&core->pods, link->container_id, link->ifname);
+
+		if (pod && strcmp(pod->host_if, link->host_if) == 0) {
+			if (pod->state == POD_UP)
+				pod->linked = true;
+		} else if (adoptable(core, link)) {
+			adopt(core, link);
+		} else if (!pods_by_host_if(&core->pods, link->host_if)) {
+			pods_unwire_stray(core, link->host_if);
+		}
+	}
+	pods_watch_unlinked(core);
+	core->forward_dirty = true;
+}
+
+void pods_start(struct core *core, const struct pod_links *links)
+{
+	for (size_t i = 0; i < core->pods.n; i++)
+		blocks_use(&core->blocks, core->pods.items[i]->record.ip);
+	for (size_t i = 0; i < core->n_freed; i++)
+		if (!pods_by_ip(&core->pods, core->freed[i]))
+			blocks_free(&core->blocks, core->freed[i], core->out.now);
+	core->n_freed = 0;
+	pods_linked(core, links);
+	for (size_t i = 0; i < core->pods.n; i++)
+		blocks_use(&core->blocks, core->pods.items[i]->record.ip);
+	if (core->pods.n || core->pods.log_records)
+		out_trace(&core->out, TRACE_INFO,
+			  "%zu pod%s of an earlier life of this agent -> kept", core->pods.n,
+			  core->pods.n == 1 ? "" : "s");
+}

@@ -1,0 +1,217 @@
+#include "core/dial.h"
+
+#include <stdlib.h>
+
+#include "base/text.h"
+#include "base/vec.h"
+#include "core/state.h"
+
+void dial_init(struct dial *dial)
+{
+	*dial = (struct dial){ 0 };
+}
+
+void dial_done(struct dial *dial)
+{
+	free(dial->targets);
+	*dial = (struct dial){ 0 };
+}
+
+struct dial_target *dial_target(struct dial *dial, const struct endpoint *endpoint)
+{
+	for (size_t i = 0; i < dial->n; i++)
+		if (endpoint_eq(&dial->targets[i].endpoint, endpoint))
+			return &dial->targets[i];
+	dial->targets = vec_reserve(dial->targets, &dial->cap, dial->n + 1, sizeof(*dial->targets));
+	dial->targets[dial->n] = (struct dial_target){
+		.endpoint = *endpoint,
+		.next_at = { .ms = INT64_MIN },
+		.backoff_ms = DIAL_BACKOFF_FIRST_MS,
+	};
+	return &dial->targets[dial->n++];
+}
+
+void dial_configured(struct dial *dial, const struct endpoint *endpoint)
+{
+	dial_target(dial, endpoint)->configured = true;
+}
+
+void dial_failed(struct core *core, const struct endpoint *endpoint)
+{
+	struct dial_target *target = dial_target(&core->dial, endpoint);
+
+	target->next_at =
+		instant_add_ms(core->out.now, prng_jitter_ms(&core->prng, target->backoff_ms, 50));
+	target->backoff_ms += target->backoff_ms / 2;
+	if (target->backoff_ms > DIAL_BACKOFF_MAX_MS)
+		target->backoff_ms = DIAL_BACKOFF_MAX_MS;
+}
+
+void dial_greeted(struct core *core, const struct link *link, const struct hello *hello,
+		  bool says_none)
+{
+	for (size_t i = 0; i < core->dial.n; i++) {
+		struct dial_target *target = &core->dial.targets[i];
+
+		if (!(link->dialled && endpoint_eq(&target->endpoint, &link->remote)) &&
+		    !endpoint_eq(&target->endpoint, &hello->listen) &&
+		    !endpoint_eq(&target->endpoint, &link->listens))
+			continue;
+		target->known = true;
+		target->uid = hello->uid;
+		target->says_none = says_none;
+		target->backoff_ms = DIAL_BACKOFF_FIRST_MS;
+	}
+}
+
+void dial_mismatched(struct core *core, const struct endpoint *endpoint)
+{
+	dial_target(&core->dial, endpoint)->next_at =
+		instant_add_ms(core->out.now, DIAL_MISMATCH_MS);
+}
+
+void dial_is_self(struct core *core, const struct endpoint *endpoint)
+{
+	struct dial_target *target = dial_target(&core->dial, endpoint);
+
+	target->is_self = true;
+	target->next_at = instant_never();
+}
+
+static size_t in_flight(const struct links *links)
+{
+	return links_count(links, LINK_CONNECT, true) + links_count(links, LINK_HANDSHAKE, true) +
+	       links_count(links, LINK_HELLO, true);
+}
+
+static bool due(struct core *core, const struct endpoint *endpoint)
+{
+	const struct dial_target *target;
+
+	if (endpoint->ip_len == 0 || links_to(&core->links, endpoint))
+		return false;
+	target = dial_target(&core->dial, endpoint);
+	return !target->is_self && instant_reached(core->out.now, target->next_at);
+}
+
+static void dial(struct core *core, const struct endpoint *endpoint, enum link_want want)
+{
+	struct link *link =
+		links_add(&core->links, core->links.next_id++, true, endpoint, core->out.now);
+	struct action *action = out_add(&core->out, ACTION_DIAL);
+
+	link->want = want;
+	action->dial.link = link->id;
+	action->dial.to = *endpoint;
+	/* Until it is greeted this dial counts as failed: one rule for every way in which it can
+	 * end. */
+	dial_failed(core, endpoint);
+}
+
+static bool worth_dialling(const struct core *core, const struct member *member)
+{
+	return !uid_eq(&member->uid, &core->settings.uid) &&
+	       member->body.state == MEMBER_STATE_ALIVE && !links_with(&core->links, &member->uid);
+}
+
+/* The nearest successor we hold no link to, walking over those whose time has not come: a dead one
+ * hides nobody. */
+static void dial_successor(struct core *core)
+{
+	const struct members *members = &core->members;
+	size_t at = members_ring_after(members, &core->settings.uid);
+
+	for (size_t i = 0; at != MEMBER_NONE && i < members->n; i++) {
+		const struct member *member = members->slots[members->ring[(at + i) % members->n]];
+		struct link *link = links_with(&core->links, &member->uid);
+
+		if (link && link->state == LINK_UP)
+			return;
+		if (!worth_dialling(core, member) || links_to(&core->links, &member->body.control))
+			continue;
+		if (due(core, &member->body.control)) {
+			dial(core, &member->body.control, LINK_WANT_HIGH);
+			return;
+		}
+	}
+}
+
+static void dial_random(struct core *core, enum link_want want)
+{
+	const struct members *members = &core->members;
+	size_t start = members->n ? (size_t)prng_below(&core->prng, members->n) : 0;
+
+	for (size_t i = 0; i < members->n; i++) {
+		const struct member *member = members->slots[(start + i) % members->n];
+
+		if (worth_dialling(core, member) && due(core, &member->body.control)) {
+			dial(core, &member->body.control, want);
+			return;
+		}
+	}
+}
+
+/* A --peer address is dialled for as long as no agent that we are linked to is known to answer
+ * there. */
+static void dial_peers(struct core *core)
+{
+	for (size_t i = 0; i < core->dial.n && in_flight(&core->links) < DIAL_IN_FLIGHT_MAX; i++) {
+		struct dial_target target = core->dial.targets[i];
+
+		if (!target.configured || (target.known && links_with(&core->links, &target.uid)))
+			continue;
+		if (due(core, &target.endpoint))
+			dial(core, &target.endpoint, LINK_WANT_HIGH);
+	}
+}
+
+static void dial_keeper(struct core *core)
+{
+	const struct member *member = members_by_uid(&core->members, &core->view.proposer);
+
+	if (!core->session.commanding || !core->session.durable || !member)
+		return;
+	if (worth_dialling(core, member) && due(core, &member->body.control))
+		dial(core, &member->body.control, LINK_WANT_COMMAND);
+}
+
+static size_t wanted(const struct core *core)
+{
+	return links_count(&core->links, LINK_UP, true) + in_flight(&core->links);
+}
+
+void dial_run(struct core *core)
+{
+	size_t up = links_count(&core->links, LINK_UP, true) +
+		    links_count(&core->links, LINK_UP, false);
+
+	if (in_flight(&core->links) < DIAL_IN_FLIGHT_MAX)
+		dial_keeper(core);
+	if (in_flight(&core->links) < DIAL_IN_FLIGHT_MAX)
+		dial_successor(core);
+	for (int i = 0; i < LINK_DIALLED_WANTED; i++)
+		if (wanted(core) < LINK_DIALLED_WANTED &&
+		    in_flight(&core->links) < DIAL_IN_FLIGHT_MAX)
+			dial_random(core, up < 2 ? LINK_WANT_HIGH : LINK_WANT_LOW);
+	dial_peers(core);
+}
+
+/* The earliest time at which somebody becomes due; links that open or close wake us anyway. */
+struct instant dial_deadline(const struct core *core)
+{
+	struct instant at = instant_never();
+
+	if (in_flight(&core->links) >= DIAL_IN_FLIGHT_MAX)
+		return at;
+	for (size_t i = 0; i < core->dial.n; i++) {
+		const struct dial_target *target = &core->dial.targets[i];
+
+		if (target->is_self || links_to(&core->links, &target->endpoint))
+			continue;
+		if (target->known && links_with(&core->links, &target->uid))
+			continue;
+		if (instant_after(target->next_at, core->out.now))
+			at = instant_min(at, target->next_at);
+	}
+	return at;
+}

@@ -1,0 +1,52 @@
+#pragma once
+/*
+ * Whom to dial, and when (protocol.md 2.2 and 2.8): the next alive peer in ring order and two at
+ * random, the acting keeper while a command waits, and every --peer address that no known member
+ * answers at. Back-off is per address.
+ */
+#include "core/links.h"
+#include "core/members.h"
+
+enum {
+	DIAL_IN_FLIGHT_MAX = 4,
+	DIAL_BACKOFF_FIRST_MS = 1000,
+	/* protocol.md caps at 60 s and has each silent member dialled by somebody every 10 s; until
+	 * accusations spread that work, every agent caps at 10 s, so that halves of a small cluster
+	 * find each other within seconds of healing. */
+	DIAL_BACKOFF_MAX_MS = 10000,
+	DIAL_MISMATCH_MS = 300000,
+};
+
+struct dial_target {
+	struct endpoint endpoint;
+	bool configured; /* from --peer */
+	bool is_self;    /* our own address: never again */
+	bool says_none;  /* it answered: "no cluster here" */
+	bool known;      /* it answered: uid is whose address this is */
+	struct uid uid;
+	struct instant next_at;
+	int64_t backoff_ms;
+};
+
+struct dial {
+	size_t n, cap;
+	struct dial_target *targets; /* owned; found by endpoint */
+};
+
+struct core;
+
+void dial_init(struct dial *dial);
+void dial_done(struct dial *dial);
+struct dial_target *dial_target(struct dial *dial,
+				const struct endpoint *endpoint); /* found or added */
+void dial_configured(struct dial *dial, const struct endpoint *endpoint);
+/* Bookkeeping: the dial to this address failed, succeeded, or met somebody of another cluster. */
+void dial_failed(struct core *core, const struct endpoint *endpoint);
+/* Somebody answers at these addresses: the one dialled and the one it says it listens at. */
+void dial_greeted(struct core *core, const struct link *link, const struct hello *hello,
+		  bool says_none);
+void dial_mismatched(struct core *core, const struct endpoint *endpoint);
+void dial_is_self(struct core *core, const struct endpoint *endpoint);
+/* Start what is due. */
+void dial_run(struct core *core);
+struct instant dial_deadline(const struct core *core);

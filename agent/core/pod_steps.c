@@ -1,0 +1,242 @@
+#include "core/pod_steps.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/text.h"
+#include "core/forward.h"
+#include "core/state.h"
+
+static const unsigned may_become[POD_STATE_COUNT] = {
+	[POD_RECORDING] = 1U << POD_WIRING,
+	[POD_WIRING] = 1U << POD_UP | 1U << POD_UNWIRING | 1U << POD_FREEING,
+	[POD_UP] = 1U << POD_UNWIRING | 1U << POD_WIRING,
+	[POD_UNWIRING] = 1U << POD_FREEING | 1U << POD_UP,
+	[POD_FREEING] = 0,
+};
+
+static void become(struct core *core, struct pod *pod, enum pod_state next)
+{
+	assert(may_become[pod->state] & 1U << next);
+	pod->state = next;
+	pod->since = core->out.now;
+	pod->job = 0;
+	pod->tag = 0;
+	pod->unlinked_since = instant_never();
+	core->forward_dirty = true;
+}
+
+/* Requests that waited for this pod to come to rest are asked again, in order; the pod may be gone
+ * by then. */
+static void wake(struct core *core, struct pod *pod, bool gone)
+{
+	struct request waiting[POD_WAITERS_MAX];
+	size_t n = pod->n_waiting;
+
+	memcpy(waiting, pod->waiting, n * sizeof(waiting[0]));
+	pod->n_waiting = 0;
+	if (gone)
+		pods_remove(&core->pods, pod);
+	for (size_t i = 0; i < n; i++) {
+		if (waiting[i].type == REQUEST_ADD)
+			pods_add(core, &waiting[i]);
+		else
+			pods_del(core, &waiting[i]);
+	}
+}
+
+void pod_record(struct core *core, struct pod *pod, uint32_t client)
+{
+	pod->state = POD_RECORDING;
+	pod->since = core->out.now;
+	pod->client = client;
+	pod->tag = pods_log(core, RECORD_ALLOC, &pod->record);
+	if (MUTANT(&core->settings, MUTANT_ANSWER_FIRST))
+		answer_pod(core, pod, client);
+}
+
+void pod_wire(struct core *core, struct pod *pod)
+{
+	struct wire_pod *wire = out_alloc(&core->out, sizeof(*wire));
+	struct action *action;
+
+	become(core, pod, POD_WIRING);
+	pod->job = wire->job = core->pods.next_job++;
+	wire->client = pod->client;
+	memcpy(wire->host_if, pod->host_if, sizeof(wire->host_if));
+	memcpy(wire->pod_if, pod->record.ifname, sizeof(wire->pod_if));
+	pod_alias(&pod->record, wire->alias);
+	wire->ip = pod->record.ip;
+	wire->node_ip = blocks_node_ip(&core->blocks);
+	wire->mtu = pod->record.mtu;
+	wire->host_mac = pod_host_mac();
+	wire->pod_mac = pod->pod_mac;
+	wire->replace = pod->earlier;
+	forward_emit(
+		core); /* wanted before it exists: no pass in between takes it for a stranger's */
+	action = out_add(&core->out, ACTION_WIRE);
+	action->wire = wire;
+}
+
+static void unwire(struct core *core, uint32_t job, const char *host_if)
+{
+	struct action *action;
+
+	forward_emit(core); /* unwanted before it goes: no pass in between puts it back */
+	action = out_add(&core->out, ACTION_UNWIRE);
+	action->unwire.job = job;
+	memcpy(action->unwire.host_if, host_if, sizeof(action->unwire.host_if));
+}
+
+void pod_unwire(struct core *core, struct pod *pod)
+{
+	become(core, pod, POD_UNWIRING);
+	pod->job = core->pods.next_job++;
+	unwire(core, pod->job, pod->host_if);
+}
+
+void pods_unwire_stray(struct core *core, const char *host_if)
+{
+	out_trace(&core->out, TRACE_WARN, "%s has neither a record nor a name we know -> removed",
+		  host_if);
+	unwire(core, core->pods.next_job++, host_if);
+}
+
+static void pod_free(struct core *core, struct pod *pod)
+{
+	become(core, pod, POD_FREEING);
+	pod->tag = pods_log(core, RECORD_FREE, &pod->record);
+}
+
+static void freed(struct core *core, struct pod *pod, int error, const char *text)
+{
+	char ip[TEXT_IP4_MAX];
+
+	text_ip4(ip, pod->record.ip);
+	/* Not a reason to keep the address: the next record of it implies this one. */
+	if (error)
+		out_trace(&core->out, TRACE_WARN, "%s -> %s freed without a record of it", text,
+			  ip);
+	blocks_free(&core->blocks, pod->record.ip, core->out.now);
+	core->pods.deleted++;
+	out_trace(&core->out, TRACE_INFO, "ipalloc: %s of %s freed -> rests %d s", ip,
+		  pod->record.container_id, REST_MS / 1000);
+	if (pod->failing && pod->client) {
+		struct answer *answer = out_alloc(&core->out, sizeof(*answer));
+
+		*answer = pod->failure;
+		answer->client = pod->client;
+		out_add(&core->out, ACTION_ANSWER)->answer = answer;
+		core->pods.refused++;
+	} else if (pod->client) {
+		answer_done(core, pod->client);
+	}
+	wake(core, pod, true);
+}
+
+static void unrecorded(struct core *core, struct pod *pod, const char *text)
+{
+	strncpy(core->trouble, text, TEXT_LEN_MAX);
+	blocks_untake(&core->blocks, pod->record.ip);
+	answer_refuse(core, pod->client, ANSWER_IO,
+		      "free some memory of the file system that holds the agent's --run directory",
+		      "the pod's address cannot be recorded: %s", text);
+	wake(core, pod, true);
+}
+
+bool pods_stored(struct core *core, uint64_t tag, int error, const char *text)
+{
+	for (size_t i = 0; i < core->pods.n; i++) {
+		struct pod *pod = core->pods.items[i];
+
+		if (pod->tag != tag)
+			continue;
+		pod->tag = 0;
+		if (pod->state == POD_FREEING)
+			freed(core, pod, error, text);
+		else if (error)
+			unrecorded(core, pod, text);
+		else
+			pod_wire(core, pod);
+		return true;
+	}
+	return false;
+}
+
+static void fail(struct core *core, struct pod *pod, int error, const char *text)
+{
+	struct err line = { 0 };
+
+	pod->failing = true;
+	pod->failure = (struct answer){ .code = ANSWER_FAILED };
+	err_set(&line, error, "cannot attach %s: %s", pod->record.ifname, text);
+	memcpy(pod->failure.text, line.text,
+	       strlen(line.text) < TEXT_LEN_MAX ? strlen(line.text) + 1 : TEXT_LEN_MAX);
+	pod_free(core, pod);
+}
+
+void pods_wired(struct core *core, uint32_t job, int error, const char *text)
+{
+	struct pod *pod = pods_by_job(&core->pods, job);
+	char ip[TEXT_IP4_MAX];
+
+	if (!pod || pod->state != POD_WIRING)
+		return;
+	if (error) {
+		out_trace(&core->out, TRACE_WARN, "attaching %s failed: %s -> undone, ADD refused",
+			  pod->record.container_id, text);
+		fail(core, pod, error, text);
+		return;
+	}
+	if (!pod->client) { /* the asker left: nobody would ever use it */
+		pod->failing = true;
+		pod_unwire(core, pod);
+		return;
+	}
+	become(core, pod, POD_UP);
+	pod->linked = true;
+	pod->earlier = false;
+	core->pods.added++;
+	text_ip4(ip, pod->record.ip);
+	out_trace(&core->out, TRACE_INFO, "ipalloc: %s given to %s%s%s on %s", ip,
+		  pod->record.container_id, pod->record.pod[0] ? " " : "", pod->record.pod,
+		  pod->host_if);
+	if (!MUTANT(&core->settings, MUTANT_ANSWER_FIRST))
+		answer_pod(core, pod, pod->client);
+	pod->client = 0;
+	wake(core, pod, false);
+}
+
+void pods_unwired(struct core *core, uint32_t job, int error, const char *text)
+{
+	struct pod *pod = pods_by_job(&core->pods, job);
+
+	if (!pod || pod->state != POD_UNWIRING)
+		return;
+	if (!error) {
+		pod_free(core, pod);
+		return;
+	}
+	out_trace(&core->out, TRACE_ERR, "%s cannot be removed: %s -> its address stays taken",
+		  pod->host_if, text);
+	if (pod->client)
+		answer_refuse(core, pod->client, ANSWER_FAILED, "the runtime will ask again",
+			      "cannot remove %s: %s", pod->host_if, text);
+	pod->client = 0;
+	pod->failing = false;
+	become(core, pod, POD_UP);
+	wake(core, pod, false);
+}
+
+void pods_watch_unlinked(struct core *core)
+{
+	for (size_t i = 0; i < core->pods.n; i++) {
+		struct pod *pod = core->pods.items[i];
+
+		if (pod->state != POD_UP || pod->linked)
+			pod->unlinked_since = instant_never();
+		else if (instant_is_never(pod->unlinked_since))
+			pod->unlinked_since = core->out.now;
+	}
+}

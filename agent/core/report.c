@@ -1,0 +1,347 @@
+#include "core/report.h"
+
+#include "base/err.h"
+#include "core/greet.h"
+#include "core/state.h"
+#include "core/status.h"
+
+static const char *state_word(const struct core *core)
+{
+	static const char *const words[SESSION_STATE_COUNT] = {
+		[SESSION_NONE] = "waiting",        [SESSION_PREPARING] = "attaching",
+		[SESSION_ATTACHING] = "attaching", [SESSION_ATTACHED] = "attaching",
+		[SESSION_DENIED] = "denied",       [SESSION_LEFT] = "left",
+	};
+
+	if (core->stopping)
+		return "leaving";
+	if (!core_in_cluster(core))
+		return "searching";
+	if (core->session.state == SESSION_ATTACHED && blocks_count(&core->blocks).confirmed)
+		return "ready";
+	return words[core->session.state];
+}
+
+static const char *state_detail(struct core *core)
+{
+	char waiting[TEXT_LEN_MAX + 1];
+
+	if (core->alarm_clone)
+		return "another agent runs with this node's identity: give each node a disk and "
+		       "machine-id of its own";
+	if (core->trouble[0])
+		return core->trouble;
+	if (!core_in_cluster(core)) {
+		greet_waiting_for(core, waiting);
+		return out_text(&core->out, "%s", waiting);
+	}
+	if (core->view.version == 0 && core->session.state != SESSION_ATTACHED)
+		return "the cluster's ledger has not arrived yet: no linked peer has it";
+	if (!core->underlay.have)
+		return core->underlay.text;
+	return core->session.why;
+}
+
+static struct status_peer *peer_of(struct core *core, const struct member *member,
+				   struct status_peer *ret)
+{
+	const struct link *link = links_with(&core->links, &member->uid);
+	const struct link *up = links_up_with(&core->links, &member->uid);
+	bool self = uid_eq(&member->uid, &core->settings.uid);
+
+	*ret = (struct status_peer){
+		.uid = member->uid,
+		.name = member->body.name,
+		.agent_version = member->body.agent_version,
+		.endpoint = member->body.control,
+		.vtep_ip = member->body.vtep_ip,
+		.vtep_mac = member->body.vtep_mac,
+		.mtu = member->body.mtu,
+		.epoch = member->body.epoch,
+		.incarnation = member->incarnation,
+		.link = self          ? "self"
+			: !up         ? "none"
+			: up->dialled ? "dialled"
+				      : "accepted",
+		.why = "",
+	};
+	ret->state = self ? "this node" : up ? "linked" : link ? "greeting" : "known";
+	if (member->body.state == MEMBER_STATE_LEAVING)
+		ret->state = "left";
+	else if (!up && !self && links_count(&core->links, LINK_UP, true) < LINK_DIALLED_WANTED)
+		ret->why = "no link: dialled again every few seconds; its routes stay";
+	ret->since_ms = (uint64_t)instant_diff_ms(core->out.now, up ? up->since : member->heard);
+	return ret;
+}
+
+static void count_peer_blocks(struct core *core, struct status_peer *peer)
+{
+	uint32_t first = UINT32_MAX;
+
+	for (uint32_t block = 0; block < core->view.n_blocks; block++) {
+		const struct block_row *row = &core->view.blocks[block];
+
+		if (row->state != BLOCK_OWNED || !uid_eq(&row->owner, &peer->uid))
+			continue;
+		peer->n_blocks++;
+		first = block < first ? block : first;
+	}
+	if (first == UINT32_MAX)
+		return;
+	/* A peer's address hangs on its earliest block, which only it knows; with one block there
+	 * is no doubt. */
+	if (peer->n_blocks == 1)
+		peer->node_ip = core->view.config.range.ip + first * BLOCK_SIZE + 1;
+}
+
+static void fill_peers(struct core *core, struct status_report *report)
+{
+	struct status_peer *peers = out_alloc(&core->out, (core->members.n + 1) * sizeof(*peers));
+
+	for (size_t i = 0; i < core->members.n; i++) {
+		const struct member *member = core->members.slots[core->members.ring[i]];
+
+		if (member->version == 0)
+			continue;
+		count_peer_blocks(core, peer_of(core, member, &peers[report->n_peers]));
+		if (uid_eq(&member->uid, &core->settings.uid))
+			peers[report->n_peers].node_ip = blocks_node_ip(&core->blocks);
+		report->n_peers++;
+	}
+	report->peers = peers;
+}
+
+static const char *owner_name(struct core *core, const struct uid *uid)
+{
+	const struct peer_row *row = ledger_peer_by_uid(&core->view, uid);
+
+	return row ? row->name : "(unknown)";
+}
+
+static bool same_run(const struct core *core, uint32_t a, uint32_t b)
+{
+	const struct block_row *left = &core->view.blocks[a], *right = &core->view.blocks[b];
+
+	return left->state == right->state && uid_eq(&left->owner, &right->owner);
+}
+
+/* The largest aligned piece that starts here and does not pass `end`. */
+static uint32_t aligned_piece(uint32_t block, uint32_t end)
+{
+	uint32_t piece = 1;
+
+	while (block % (piece * 2) == 0 && block + piece * 2 <= end)
+		piece *= 2;
+	return piece;
+}
+
+static void fill_own(const struct own_block *own, struct status_block *ret)
+{
+	ret->own = true;
+	ret->confirmed = own->confirmed;
+	ret->used = (uint32_t)__builtin_popcountll(own->used);
+	ret->resting = (uint32_t)__builtin_popcountll(own->resting);
+	ret->free = (uint32_t)__builtin_popcountll(~(own->used | own->resting | own->reserved));
+}
+
+static void add_block(struct core *core, struct status_report *report, struct status_block *blocks,
+		      uint32_t block, uint32_t piece)
+{
+	static const char *const words[] = { [BLOCK_FREE] = "free",
+					     [BLOCK_OWNED] = "owned",
+					     [BLOCK_COOLING] = "cooling",
+					     [BLOCK_HELD] = "held" };
+	const struct block_row *row = &core->view.blocks[block];
+	const struct own_block *own = blocks_find(&core->blocks, block);
+	struct status_block *ret = &blocks[report->n_blocks++];
+
+	*ret = (struct status_block){
+		.prefix = {.ip = core->view.config.range.ip + block * BLOCK_SIZE,
+                           .len = (uint8_t)(BLOCK_LEN - __builtin_ctz(piece))},
+		.state = words[row->state],
+		.owner = row->state == BLOCK_OWNED || row->state == BLOCK_HELD
+				 ? owner_name(core, &row->owner)
+				 : "",
+		.count = piece,
+	};
+	if (own)
+		fill_own(own, ret);
+}
+
+static void fill_blocks(struct core *core, struct status_report *report)
+{
+	struct status_block *blocks =
+		out_alloc(&core->out, (core->view.n_blocks + core->blocks.n + 1) * sizeof(*blocks));
+
+	for (uint32_t block = 0; block < core->view.n_blocks;) {
+		bool own = blocks_find(&core->blocks, block) != NULL;
+		uint32_t end = block + 1, piece;
+
+		while (!own && end < core->view.n_blocks && same_run(core, block, end))
+			end++;
+		piece = own ? 1 : aligned_piece(block, end);
+		add_block(core, report, blocks, block, piece);
+		block += piece;
+	}
+	for (size_t i = 0; core->view.n_blocks == 0 && i < core->blocks.n;
+	     i++) { /* continuity: the ledger comes later */
+		struct status_block *ret = &blocks[report->n_blocks++];
+
+		*ret = (struct status_block){
+			.prefix = {core->blocks.own[i]->base, BLOCK_LEN},
+			.state = "owned",
+			.owner = core->settings.name,
+			.count = 1
+		};
+		fill_own(core->blocks.own[i], ret);
+	}
+	report->blocks = blocks;
+}
+
+static void fill_pods(struct core *core, struct status_report *report)
+{
+	struct status_pod *pods = out_alloc(&core->out, (core->pods.n + 1) * sizeof(*pods));
+
+	for (size_t i = 0; i < core->pods.n; i++) {
+		const struct pod *pod = core->pods.items[i];
+		struct status_pod *ret = &pods[report->n_pods++];
+
+		*ret = (struct status_pod){
+			.container_id = pod->record.container_id,
+			.ifname = pod->record.ifname,
+			.pod = pod->record.pod,
+			.netns = pod->record.netns,
+			.state = pod_state_name(pod),
+			.ip = pod->record.ip,
+			.mtu = pod->record.mtu,
+			.mac = pod->pod_mac,
+			.since_ms = (uint64_t)instant_diff_ms(core->out.now, pod->since),
+		};
+		memcpy(ret->host_if, pod->host_if, sizeof(ret->host_if));
+		report->pods_up += pod->state == POD_UP && pod->linked;
+	}
+	report->pods = pods;
+}
+
+static void warn(struct core *core, struct status_report *report, const char *text)
+{
+	if (report->n_warnings < 8)
+		report->warnings[report->n_warnings++] = out_text(&core->out, "%s", text);
+}
+
+static void fill_warnings(struct core *core, struct status_report *report)
+{
+	report->warnings = out_alloc(&core->out, 8 * sizeof(*report->warnings));
+	if (core->alarm_clone)
+		warn(core, report,
+		     "another agent runs with this node's identity: new addresses are held back "
+		     "here");
+	if (core->trouble[0])
+		warn(core, report, core->trouble);
+	if (core->keeper_doubted)
+		warn(core, report,
+		     "this keeper's log was rolled back: it does not vote; no node gets a new "
+		     "block");
+	if (core->kernel.failed)
+		warn(core, report, core->kernel.text);
+	if (core->feeds_false)
+		warn(core, report, "a peer sent a false copy of the ledger; it was not taken");
+	if (core->kernel.spoofed_packets)
+		warn(core, report,
+		     "pods sent packets that are not theirs to send; they were dropped");
+	if (core->view.version && core->view.config.n_keepers == 1 && core->members.n > 2)
+		warn(core, report,
+		     "one keeper only: if its disk is lost, no node gets a new block");
+}
+
+static void fill_ledger(struct core *core, struct status_report *report)
+{
+	const struct ledger *view = &core->view;
+
+	report->cluster = core->cluster;
+	report->ledger_version = view->version;
+	report->keepers = out_alloc(&core->out, KEEPERS_MAX * sizeof(*report->keepers));
+	for (size_t i = 0; i < view->config.n_keepers; i++)
+		report->keepers[report->n_keepers++] =
+			owner_name(core, &view->config.keeper_uid[i]);
+	report->is_keeper = keeper_votes(core->keeper);
+	report->keeper_path = report->is_keeper    ? "this node"
+			      : view->version == 0 ? "not known yet"
+			      : links_up_with(&core->links, &view->proposer)
+				      ? "linked"
+				      : "no link now; it is dialled when needed";
+	report->blocks_total = ledger_block_count(&view->config);
+	for (uint32_t block = 0; block < view->n_blocks; block++)
+		report->blocks_free += view->blocks[block].state == BLOCK_FREE;
+}
+
+static void fill_counters(struct core *core, struct status_report *report)
+{
+	const struct status_counter counters[] = {
+		{"pods attached",        core->pods.added   },
+		{ "pods detached",       core->pods.deleted },
+		{ "requests refused",    core->pods.refused },
+		{ "links opened",        core->links.opened },
+		{ "links closed",        core->links.closed },
+		{ "links refused",       core->links.refused},
+		{ "messages received",   core->frames_in    },
+		{ "false ledger copies", core->feeds_false  },
+		{ "ledger rows refused", core->feeds_refused},
+		{ "statements outdone",  core->clones_seen  },
+	};
+	struct status_counter *copy = out_alloc(&core->out, sizeof(counters));
+
+	memcpy(copy, counters, sizeof(counters));
+	report->counters = copy;
+	report->n_counters = sizeof(counters) / sizeof(counters[0]);
+}
+
+static void fill_node(struct core *core, struct status_report *report)
+{
+	struct blocks_counts counts = blocks_count(&core->blocks);
+
+	report->agent_version = core->settings.agent_version;
+	report->name = core->settings.name;
+	report->uid = core->settings.uid;
+	report->auth_none = core->settings.auth_none;
+	report->state = state_word(core);
+	report->detail = state_detail(core);
+	report->uptime_ms = (uint64_t)instant_diff_ms(core->out.now, core->started_at);
+	report->range = core->settings.range;
+	report->block_len = core->settings.block_len;
+	report->epoch = core->session.epoch;
+	report->node_ip = blocks_node_ip(&core->blocks);
+	report->underlay_dev = core->underlay.dev;
+	report->underlay_reason = core->underlay.text;
+	report->underlay_ip = core->underlay.have ? core->underlay.ip : 0;
+	report->mtu = core->underlay.mtu > 50 ? core->underlay.mtu - 50 : 0;
+	report->members = (uint32_t)core->members.n;
+	report->links_up = (uint32_t)(links_count(&core->links, LINK_UP, true) +
+				      links_count(&core->links, LINK_UP, false));
+	report->blocks_own = (uint32_t)core->blocks.n;
+	report->addresses_free = counts.free;
+	report->addresses_resting = counts.resting;
+	report->kernel_passes = core->kernel_passes;
+	report->kernel_repaired = core->kernel_repaired;
+	report->spoofed_packets = core->kernel.spoofed_packets;
+	report->kernel_wanted = core->kernel.wanted;
+	report->kernel_failed = core->kernel.failed;
+	report->kernel_text = core->kernel.text;
+}
+
+void report_status(struct core *core, uint32_t client)
+{
+	struct status_report *report = out_alloc(&core->out, sizeof(*report));
+	struct answer *answer = out_alloc(&core->out, sizeof(*answer));
+
+	fill_node(core, report);
+	fill_ledger(core, report);
+	fill_warnings(core, report);
+	fill_counters(core, report);
+	fill_peers(core, report);
+	fill_blocks(core, report);
+	fill_pods(core, report);
+	answer->client = client;
+	answer->status = report;
+	out_add(&core->out, ACTION_ANSWER)->answer = answer;
+}

@@ -1,0 +1,61 @@
+#pragma once
+/*
+ * The whole state of one agent, for the modules of the core alone. Each part belongs to the module
+ * of its name; a module that needs another's part goes through that module's functions where they
+ * exist.
+ */
+#include "base/prng.h"
+#include "core/addresses.h"
+#include "core/blocks.h"
+#include "core/core.h"
+#include "core/dial.h"
+#include "core/keeper.h"
+#include "core/ledger.h"
+#include "core/links.h"
+#include "core/members.h"
+#include "core/mutants.h"
+#include "core/out.h"
+#include "core/session.h"
+
+struct core {
+	struct out out;
+	bool started, stopping;
+	struct instant started_at;
+	struct settings settings; /* strings are inside; peers is ours */
+	struct prng prng;
+	struct underlay underlay;
+
+	struct members members;
+	uint64_t my_version; /* of our own member record */
+	bool say_again;      /* our record changed: say it at the end of the step */
+	struct links links;
+	struct dial dial;
+
+	struct ledger view;  /* what we show and act on */
+	struct uuid cluster; /* from disk or the view; zero: none yet */
+	bool founding;
+	bool mismatch_said;
+	struct keeper *keeper;
+	bool keeper_doubted; /* others show a newer ledger than our own log: it was rolled back, we
+				must not vote */
+	struct session session;
+	struct record_node node; /* the newest content of node.log */
+	struct record_token token;
+	struct blocks blocks;
+	struct pods pods;
+	size_t n_freed, cap_freed;
+	uint32_t
+		*freed; /* addresses that FREE records named, until START knows the blocks; owned */
+
+	bool forward_dirty, forward_urgent;
+	struct kernel_report kernel;
+	uint64_t kernel_passes, kernel_repaired;
+	uint64_t frames_in, feeds_false, feeds_refused, clones_seen;
+	bool alarm_clone;
+	char trouble[TEXT_LEN_MAX + 1]; /* of the stores: said in status until it is over */
+};
+
+/* core.c */
+void core_view_changed(struct core *core);
+bool core_in_cluster(const struct core *core);
+struct endpoint core_listen(const struct core *core);

@@ -30,26 +30,25 @@ void env_read(struct env *ret)
 	};
 }
 
+enum { MISSING_SIZE = sizeof("CNI_CONTAINERID,CNI_NETNS,CNI_IFNAME") };
+
+static void note_missing(char *missing, bool needed, const char *value, const char *name)
+{
+	if (!needed || value)
+		return;
+	if (*missing)
+		strcat(missing, ",");
+	strcat(missing, name);
+}
+
 /* All that are missing in one sentence: a runtime's author should not find them one by one. */
 static bool check_present(const struct env *env, unsigned needs, struct problem *ret_problem)
 {
-	const struct {
-		unsigned need;
-		const char *name, *value;
-	} required[] = {
-		{ENV_CONTAINER_ID, "CNI_CONTAINERID", env->container_id},
-		{ ENV_NETNS,       "CNI_NETNS",       env->netns       },
-		{ ENV_IFNAME,      "CNI_IFNAME",      env->ifname      },
-	};
-	char missing[64] = "";
+	char missing[MISSING_SIZE] = "";
 
-	for (size_t i = 0; i < sizeof(required) / sizeof(required[0]); i++) {
-		if (!(needs & required[i].need) || required[i].value)
-			continue;
-		if (*missing)
-			strcat(missing, ",");
-		strcat(missing, required[i].name);
-	}
+	note_missing(missing, needs & ENV_CONTAINER_ID, env->container_id, "CNI_CONTAINERID");
+	note_missing(missing, needs & ENV_NETNS, env->netns, "CNI_NETNS");
+	note_missing(missing, needs & ENV_IFNAME, env->ifname, "CNI_IFNAME");
 	if (!*missing)
 		return true;
 	problem_set(ret_problem, CNI_BAD_ENVIRONMENT, "required env variables [%s] missing",
@@ -78,40 +77,24 @@ static bool check_container_id(const char *id, struct problem *ret_problem)
 	return false;
 }
 
-/* Byte sequences that are white space in Unicode. The kernel adds the byte 0xa0 wherever it stands:
- * its isspace() (lib/ctype.c) is Latin-1's. */
+/* White space in Unicode, as UTF-8. The kernel adds the byte 0xa0 wherever it stands: its isspace()
+ * (lib/ctype.c) is Latin-1's. */
 static bool has_space(const char *name)
 {
-	static const char *const spaces[] = {
-		" ",
-		"\t",
-		"\n",
-		"\v",
-		"\f",
-		"\r",
-		"\xa0",
-		"\xc2\x85",
-		"\xe1\x9a\x80",
-		"\xe2\x80\x80",
-		"\xe2\x80\x81",
-		"\xe2\x80\x82",
-		"\xe2\x80\x83",
-		"\xe2\x80\x84",
-		"\xe2\x80\x85",
-		"\xe2\x80\x86",
-		"\xe2\x80\x87",
-		"\xe2\x80\x88",
-		"\xe2\x80\x89",
-		"\xe2\x80\x8a",
-		"\xe2\x80\xa8",
-		"\xe2\x80\xa9",
-		"\xe2\x80\xaf",
-		"\xe2\x81\x9f",
-		"\xe3\x80\x80",
+	static const char bytes[] = " \t\n\v\f\r\xa0";
+	static const char sequences[][4] = {
+		"\xc2\x85",     "\xe1\x9a\x80", "\xe2\x80\xa8", "\xe2\x80\xa9",
+		"\xe2\x80\xaf", "\xe2\x81\x9f", "\xe3\x80\x80",
 	};
 
-	for (size_t i = 0; i < sizeof(spaces) / sizeof(spaces[0]); i++)
-		if (strstr(name, spaces[i]))
+	if (strpbrk(name, bytes))
+		return true;
+	for (size_t i = 0; i < sizeof(sequences) / sizeof(sequences[0]); i++)
+		if (strstr(name, sequences[i]))
+			return true;
+	/* U+2000 to U+200A: the spaces of typography */
+	for (const char *at = strstr(name, "\xe2\x80"); at; at = strstr(at + 1, "\xe2\x80"))
+		if ((unsigned char)at[2] >= 0x80 && (unsigned char)at[2] <= 0x8a)
 			return true;
 	return false;
 }

@@ -28,8 +28,8 @@ enum {
 	 * clear error after a few seconds tells more than a slow one. */
 	REACH_MS = 4000,
 	TOTAL_MS = 30000,
-	/* containerd asks for STATUS without a limit of its own, holding a lock that all other calls
-	 * on the node need. */
+	/* containerd asks for STATUS without a limit of its own, holding a lock that all other
+	 * calls on the node need. */
 	STATUS_TOTAL_MS = 900,
 };
 
@@ -49,8 +49,8 @@ static int print_about(void)
 	return EXIT_SUCCESS;
 }
 
-/* The answer's cniVersion should be the input's; like the reference implementation we say our newest
- * instead of reading JSON for it. stdin is left alone: nothing that is sent there can matter. */
+/* The answer's cniVersion should be the input's; like the reference implementation we say our
+ * newest instead of reading JSON for it. stdin is left alone: nothing there can matter. */
 static int run_version(const struct env *env, struct problem *problem)
 {
 	(void)env;
@@ -249,7 +249,7 @@ static int run_status(const struct env *env, struct problem *problem)
 	return EXIT_FAILURE;
 }
 
-/* Honest: saying "checked" or "collected" without doing it would hide what the runtime looks for. */
+/* Saying "checked" or "collected" without doing it would hide what the runtime looks for. */
 static int run_not_yet(const struct env *env, struct problem *problem)
 {
 	problem_set(problem, CNI_UNSUPPORTED, "%s is not implemented yet", env->command);
@@ -258,19 +258,21 @@ static int run_not_yet(const struct env *env, struct problem *problem)
 	return EXIT_FAILURE;
 }
 
+/* clang-format off */
 static const struct command {
 	const char *name;
 	unsigned needs;
 	/* The exit status. A problem that is filled (code not 0) is printed by the caller. */
 	int (*run)(const struct env *env, struct problem *problem);
 } commands[] = {
-	{"ADD",      ENV_CONTAINER_ID | ENV_NETNS | ENV_IFNAME, run_add    },
-	{ "DEL",     ENV_CONTAINER_ID | ENV_IFNAME,             run_del    },
-	{ "CHECK",   ENV_CONTAINER_ID | ENV_NETNS | ENV_IFNAME, run_not_yet},
-	{ "GC",      0,					 run_not_yet},
-	{ "STATUS",  0,					 run_status },
-	{ "VERSION", 0,					 run_version},
+	{ "ADD", ENV_CONTAINER_ID | ENV_NETNS | ENV_IFNAME, run_add },
+	{ "DEL", ENV_CONTAINER_ID | ENV_IFNAME, run_del },
+	{ "CHECK", ENV_CONTAINER_ID | ENV_NETNS | ENV_IFNAME, run_not_yet },
+	{ "GC", 0, run_not_yet },
+	{ "STATUS", 0, run_status },
+	{ "VERSION", 0, run_version },
 };
+/* clang-format on */
 
 static const struct command *command_find(const char *name)
 {

@@ -92,8 +92,8 @@ static size_t character_len(const uint8_t *at)
 	return len;
 }
 
-/* What is not UTF-8 (from the environment, or cut in the middle) becomes U+FFFD: some readers of JSON
- * refuse the whole object otherwise. */
+/* What is not UTF-8 (from the environment, or cut in the middle) becomes U+FFFD: some readers of
+ * JSON refuse the whole object otherwise. */
 static void add_string(struct json *json, const char *text)
 {
 	const uint8_t *at = (const uint8_t *)text;

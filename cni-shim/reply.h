@@ -20,8 +20,8 @@ enum cni_code {
 	CNI_UNSUPPORTED = 110,
 };
 
-/* Why a call fails. Runtimes show "message; details" to people, in Kubernetes as an event of at most
- * 1 KiB, so both are short. */
+/* Why a call fails. Runtimes show "message; details" to people, in Kubernetes as an event of at
+ * most 1 KiB, so both are short. */
 struct problem {
 	enum cni_code code;
 	char message[384]; /* what and where */

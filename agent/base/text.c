@@ -41,13 +41,13 @@ static char *put_ip4(char *at, uint32_t ip)
 	return at;
 }
 
-const char *text_ip4(char buf[static TEXT_IP4_SIZE], uint32_t ip)
+const char *text_ip4(char buf[static TEXT_IP4_MAX], uint32_t ip)
 {
 	*put_ip4(buf, ip) = '\0';
 	return buf;
 }
 
-const char *text_prefix(char buf[static TEXT_PREFIX_SIZE], uint32_t ip, unsigned len)
+const char *text_prefix(char buf[static TEXT_PREFIX_MAX], uint32_t ip, unsigned len)
 {
 	char *at = put_ip4(buf, ip);
 
@@ -111,7 +111,7 @@ static char *put_ip6(char *at, const uint8_t *ip)
 	return at;
 }
 
-const char *text_ip6(char buf[static TEXT_IP6_SIZE], const uint8_t ip[static 16])
+const char *text_ip6(char buf[static TEXT_IP6_MAX], const uint8_t ip[static 16])
 {
 	*put_ip6(buf, ip) = '\0';
 	return buf;
@@ -122,7 +122,7 @@ static uint32_t ip4_of(const uint8_t *ip)
 	return (uint32_t)ip[0] << 24 | (uint32_t)ip[1] << 16 | (uint32_t)ip[2] << 8 | ip[3];
 }
 
-const char *text_endpoint(char buf[static TEXT_ENDPOINT_SIZE], const uint8_t *ip, size_t ip_len,
+const char *text_endpoint(char buf[static TEXT_ENDPOINT_MAX], const uint8_t *ip, size_t ip_len,
 			  uint16_t port)
 {
 	char *at = buf;
@@ -141,7 +141,7 @@ const char *text_endpoint(char buf[static TEXT_ENDPOINT_SIZE], const uint8_t *ip
 	return buf;
 }
 
-const char *text_mac(char buf[static TEXT_MAC_SIZE], const uint8_t mac[static 6])
+const char *text_mac(char buf[static TEXT_MAC_MAX], const uint8_t mac[static 6])
 {
 	char *at = buf;
 
@@ -152,12 +152,12 @@ const char *text_mac(char buf[static TEXT_MAC_SIZE], const uint8_t mac[static 6]
 	return buf;
 }
 
-const char *text_short(char buf[static TEXT_SHORT_SIZE], const uint8_t *uid)
+const char *text_short(char buf[static TEXT_SHORT_MAX], const uint8_t *uid)
 {
 	return text_hex(buf, uid, 4);
 }
 
-const char *text_uuid(char buf[static TEXT_UUID_SIZE], const uint8_t uuid[static 16])
+const char *text_uuid(char buf[static TEXT_UUID_MAX], const uint8_t uuid[static 16])
 {
 	static const uint8_t parts[] = { 4, 2, 2, 2, 6 };
 	char *at = buf;

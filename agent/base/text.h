@@ -11,31 +11,31 @@
 #include "base/err.h"
 
 enum { /* with the final 0 */
-       TEXT_IP4_SIZE = 16,
-       TEXT_PREFIX_SIZE = 19,
-       TEXT_IP6_SIZE = 40,
-       TEXT_ENDPOINT_SIZE = TEXT_IP6_SIZE + 8, /* [ip]:65535 */
-       TEXT_MAC_SIZE = 18,
-       TEXT_SHORT_SIZE = 9,
-       TEXT_UUID_SIZE = 37,
+       TEXT_IP4_MAX = 16,
+       TEXT_PREFIX_MAX = 19,
+       TEXT_IP6_MAX = 40,
+       TEXT_ENDPOINT_MAX = TEXT_IP6_MAX + 8, /* [ip]:65535 */
+       TEXT_MAC_MAX = 18,
+       TEXT_SHORT_MAX = 9,
+       TEXT_UUID_MAX = 37,
 };
 
 /* For a buffer that lives as long as the expression's block:
  * err_set(err, EINVAL, "%s is taken", text_ip4(TEXT_BUF(IP4), ip)) */
-#define TEXT_BUF(what) ((char[TEXT_##what##_SIZE]){ 0 })
+#define TEXT_BUF(what) ((char[TEXT_##what##_MAX]){ 0 })
 
-const char *text_ip4(char buf[static TEXT_IP4_SIZE], uint32_t ip);
-const char *text_prefix(char buf[static TEXT_PREFIX_SIZE], uint32_t ip, unsigned len);
+const char *text_ip4(char buf[static TEXT_IP4_MAX], uint32_t ip);
+const char *text_prefix(char buf[static TEXT_PREFIX_MAX], uint32_t ip, unsigned len);
 /* RFC 5952: lower case, the longest run of zero groups left out. */
-const char *text_ip6(char buf[static TEXT_IP6_SIZE], const uint8_t ip[static 16]);
+const char *text_ip6(char buf[static TEXT_IP6_MAX], const uint8_t ip[static 16]);
 /* ip_len 4 or 16; anything else is "-", an endpoint that is not known. */
-const char *text_endpoint(char buf[static TEXT_ENDPOINT_SIZE], const uint8_t *ip, size_t ip_len,
+const char *text_endpoint(char buf[static TEXT_ENDPOINT_MAX], const uint8_t *ip, size_t ip_len,
 			  uint16_t port);
-const char *text_mac(char buf[static TEXT_MAC_SIZE], const uint8_t mac[static 6]);
+const char *text_mac(char buf[static TEXT_MAC_MAX], const uint8_t mac[static 6]);
 /* The first 8 hex digits of a uid: enough for people to tell two apart. */
-const char *text_short(char buf[static TEXT_SHORT_SIZE], const uint8_t *uid);
+const char *text_short(char buf[static TEXT_SHORT_MAX], const uint8_t *uid);
 /* 8-4-4-4-12 hex digits. */
-const char *text_uuid(char buf[static TEXT_UUID_SIZE], const uint8_t uuid[static 16]);
+const char *text_uuid(char buf[static TEXT_UUID_MAX], const uint8_t uuid[static 16]);
 /* Two digits per byte; buf has room for 2 * len + 1. */
 const char *text_hex(char *buf, const void *data, size_t len);
 

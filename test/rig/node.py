@@ -18,6 +18,8 @@ RANGE = "10.32.0.0/12"
 UNDERLAY = "192.168.56"      # .1 is the router, .11 n1, .12 n2 ...
 NAT_ADDRESS = "10.0.2.15"    # of every node's eth1
 NAT_ROUTER = "10.0.2.2"
+BEYOND = "198.51.100"        # what lies behind the router
+OUTSIDE = f"{BEYOND}.10"     # the outside host
 TOOLS = "/usr/local/sbin"    # where a node finds our programs: first in everybody's PATH
 SOCKET = "/run/weft/weft.sock"
 CONFIG = {"cniVersion": "1.0.0", "name": "weft", "type": "weft"}
@@ -291,17 +293,20 @@ class Node(Space):
         done = self.run("nft", "-j", "list", "table", "inet", "weft", check=False)
         return [] if done.returncode else json.loads(done.stdout)["nftables"]
 
-    def counters(self):
-        """Packets of every counter in `inet weft`, by name of the counter or number of the rule's
-        place in its chain."""
+    def drop_counters(self):
+        """Packets of every rule of `inet weft` that counts and drops, by chain and handle, or by
+        the name of the counter that it uses."""
+        table = self.weft_table()
+        named = {i["counter"]["name"]: i["counter"]["packets"] for i in table if "counter" in i}
         found = {}
-        for item in self.weft_table():
-            if "counter" in item:
-                found[item["counter"]["name"]] = item["counter"]["packets"]
-            for part in item.get("rule", {}).get("expr", []):
-                if isinstance(part.get("counter"), dict):
-                    rule = item["rule"]
-                    found[f"{rule['chain']}/{rule['handle']}"] = part["counter"]["packets"]
+        for rule in (item["rule"] for item in table if "rule" in item):
+            if not any("drop" in part for part in rule["expr"]):
+                continue
+            for counter in (p["counter"] for p in rule["expr"] if "counter" in p):
+                if isinstance(counter, str):
+                    found[counter] = named[counter]
+                else:
+                    found[f"{rule['chain']}/{rule['handle']}"] = counter["packets"]
         return found
 
     def state(self):

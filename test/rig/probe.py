@@ -11,7 +11,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from node import TOOLS
+from node import OUTSIDE, TOOLS
 from space import RigError
 
 AT_ONCE = 12             # pings in flight: two cores have to carry them
@@ -45,14 +45,12 @@ def ping_all(pairs, seconds=2):
 def matrix(rig, pods):
     """Every pair that must work: pod to pod, to its own and the other nodes by both of their
     addresses, and to the outside; node to every pod."""
-    from rig import OUTSIDE
-    pairs = []
-    for pod in pods:
-        pairs += [(pod, other.address, other.name) for other in pods if other is not pod]
-        pairs += [(pod, node.address, node.name) for node in rig.nodes]
-        pairs += [(pod, node.overlay_address(), f"{node.name} in the range")
-                  for node in rig.nodes]
-        pairs.append((pod, OUTSIDE, "the outside host"))
+    targets = [(pod.address, pod.name) for pod in pods]
+    targets += [(node.address, node.name) for node in rig.nodes]
+    targets += [(node.overlay_address(), f"{node.name} in the range") for node in rig.nodes]
+    targets.append((OUTSIDE, "the outside host"))
+    pairs = [(pod, address, what) for pod in pods for address, what in targets
+             if address != pod.address]
     pairs += [(node, pod.address, pod.name) for node in rig.nodes for pod in pods]
     return pairs
 

@@ -21,13 +21,11 @@ import signal
 import threading
 
 import space
-from node import NAT_ADDRESS, NAT_ROUTER, TOOLS, UNDERLAY, Node
+from node import BEYOND, NAT_ADDRESS, NAT_ROUTER, OUTSIDE, TOOLS, UNDERLAY, Node
 from space import NotYet, RigError, Space, wait_until
 
 RECORDS = "/run/weft-rig"
 FILES = "/var/tmp"
-BEYOND = "198.51.100"
-OUTSIDE = f"{BEYOND}.10"
 HELPERS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "helpers")
 PROGRAMS = ("agent/weftd", "agent/cli/weftctl", "cni-shim/weft")
 NEW = "new-"  # a record that has no owner file yet

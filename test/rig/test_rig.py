@@ -13,8 +13,8 @@ import probe
 import rig
 import space
 from check import must, must_equal, step
-from node import CONFINE
-from rig import OUTSIDE, Rig
+from node import CONFINE, OUTSIDE
+from rig import Rig
 
 OWNER = """
 import sys

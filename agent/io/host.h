@@ -6,7 +6,7 @@
  */
 #include "core/event.h"
 #include "base/err.h"
-#include "netlink.h"
+#include "io/netlink.h"
 
 struct host_wish {
 	uint32_t node_ip;  /* --node-ip; 0: not given */

@@ -15,7 +15,7 @@
 #include "core/action.h"
 #include "core/event.h"
 #include "base/err.h"
-#include "netlink.h"
+#include "io/netlink.h"
 
 struct kernel;
 

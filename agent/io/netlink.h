@@ -27,6 +27,9 @@ struct netlink {
 /* protocol: NETLINK_ROUTE or NETLINK_NETFILTER. */
 int netlink_open(struct netlink *nl, int protocol, struct err *err);
 
+/* Listen to these multicast groups; reading the socket does not block from then on. */
+int netlink_subscribe(struct netlink *nl, size_t n, const int *groups, struct err *err);
+
 /* Use a socket that somebody else opened, in whatever network namespace, and keeps. Refuses what
  * is not an rtnetlink socket. */
 int netlink_borrow(struct netlink *nl, int fd, struct err *err);
@@ -42,50 +45,55 @@ int netlink_namespace(const struct netlink *nl, uint64_t *ret_inode, struct err 
  * kernel refuses it; object must live until the batch has run. */
 typedef void (*netlink_name)(const void *object, char *text, size_t size);
 
+/* For an object that is its own name, a string. */
+void netlink_name_text(const void *object, char *text, size_t size);
+
+struct netlink_item;
+
 struct netlink_batch {
 	struct netlink *nl;
+	bool whole; /* one transaction: one datagram whatever its size, begun and ended by its first and
+		     * last message (nfnetlink) */
 	uint8_t *data;
 	size_t len, cap;
 	size_t n, cap_items;
 	struct netlink_item *items; /* one per message */
-	struct nlmsghdr *open;      /* being built */
-	uint32_t failed;            /* of the last run */
-	char text[256]; /* the first failure of the last run: "route 10.32.4.0/26: ..." */
-	/* every failure, in order; may be NULL */
-	void (*on_failure)(void *arg, const void *object, int error, const char *text);
-	void *arg;
+	uint32_t failed;            /* messages refused in the last run */
 };
 
 void netlink_batch_init(struct netlink_batch *batch, struct netlink *nl);
 void netlink_batch_done(struct netlink_batch *batch);
 
-/* Append a message and return it, to be filled with libmnl until the next call; room for
- * NETLINK_MESSAGE_MAX bytes. extra: the family header, zeroed, at mnl_nlmsg_get_payload(). */
-#define NETLINK_MESSAGE_MAX 4096
+/* Append a message and return it, to be filled with libmnl until the next call, with at most
+ * NETLINK_MESSAGE_MAX bytes. extra: size of the family header, zeroed, at
+ * mnl_nlmsg_get_payload(). flags: NLM_F_REQUEST is added. */
+#define NETLINK_MESSAGE_MAX 65536
 struct nlmsghdr *netlink_batch_add(struct netlink_batch *batch, uint16_t type, uint16_t flags,
 				   size_t extra, netlink_name name, const void *object);
 
-/* errno values that mean "as wished" for the last message: what is to be deleted is not there. */
+/* An errno that means "as wished" for the last message: what is to be deleted is not there. */
 void netlink_batch_forgive(struct netlink_batch *batch, int error);
 
-/* Send all in datagrams of at most 64 KiB, one acknowledgement each, and forget the messages.
- * A refused message does not stop the others. Returns 0, or the first failure's errno (err says
- * which, batch->failed how many). */
+/* Send all, in datagrams of at most 64 KiB with one acknowledgement each unless `whole`, and forget
+ * the messages. A refused message does not stop those behind it. Returns 0, or the first failure's
+ * negative errno; err says which it was ("route 10.32.4.0/26: what the kernel added"), batch->failed
+ * how many there were. */
 int netlink_batch_run(struct netlink_batch *batch, struct err *err);
 
 /* ---- asking */
 
 typedef void (*netlink_visit)(void *arg, const struct nlmsghdr *message);
 
-/* Send `request` with NLM_F_DUMP and visit every answer. A table that changed meanwhile is dumped
- * again, at most NETLINK_DUMP_TRIES times; `restart` tells the visitor to forget. */
+/* Send `request` as a dump and visit every answer. A table that changed meanwhile is dumped again,
+ * at most NETLINK_DUMP_TRIES times in all; `restart` tells the visitor to forget. The request's
+ * buffer is the caller's. */
 #define NETLINK_DUMP_TRIES 8
 int netlink_dump(struct netlink *nl, struct nlmsghdr *request, netlink_visit visit,
 		 void (*restart)(void *arg), void *arg, struct err *err);
 
-/* One question, at most one answer (a copy in `answer`). -ENODATA: acknowledged without one. */
-int netlink_ask(struct netlink *nl, struct nlmsghdr *request, void *answer, size_t size,
+/* One question and the first answer to it, if any. */
+int netlink_ask(struct netlink *nl, struct nlmsghdr *request, netlink_visit visit, void *arg,
 		struct err *err);
 
-/* The text the kernel added to an error message, or "" */
-const char *netlink_extack(const struct nlmsghdr *message);
+/* A request header in the caller's buffer, with `extra` zeroed bytes behind it. */
+struct nlmsghdr *netlink_request(void *buffer, uint16_t type, size_t extra);

@@ -9,7 +9,7 @@
  */
 #include "core/action.h"
 #include "base/err.h"
-#include "netlink.h"
+#include "io/netlink.h"
 
 struct pods_sockets {
 	struct netlink *route; /* of the host */

@@ -43,9 +43,9 @@ void siphash_init(struct siphash *hash, const uint8_t key[16])
 	uint64_t k0 = word_from(key), k1 = word_from(key + 8);
 
 	*hash = (struct siphash){
-  /* "somepseudorandomlygeneratedbytes", the constants of the paper */
-		.v = {k0 ^ UINT64_C(0x736f6d6570736575), k1 ^ UINT64_C(0x646f72616e646f6d),
-                      k0 ^ UINT64_C(0x6c7967656e657261), k1 ^ UINT64_C(0x7465646279746573)},
+		/* "somepseudorandomlygeneratedbytes", the constants of the paper */
+		.v = { k0 ^ UINT64_C(0x736f6d6570736575), k1 ^ UINT64_C(0x646f72616e646f6d),
+		       k0 ^ UINT64_C(0x6c7967656e657261), k1 ^ UINT64_C(0x7465646279746573) },
 	};
 }
 

@@ -59,19 +59,15 @@ void pod_alias(const struct record_pod *record, char ret[static 256])
  * administered. */
 struct mac pod_mac_of(uint32_t ip)
 {
-	return (struct mac){
-		.b = {0x0e, 0x77, (uint8_t)(ip >> 24), (uint8_t)(ip >> 16), (uint8_t)(ip >> 8),
-                      (uint8_t)ip}
-	};
+	return (struct mac){ .b = { 0x0e, 0x77, (uint8_t)(ip >> 24), (uint8_t)(ip >> 16),
+				    (uint8_t)(ip >> 8), (uint8_t)ip } };
 }
 
 /* One for all host ends: a pod's gateway looks alike everywhere, so a later fast path need not
  * rewrite it. */
 struct mac pod_host_mac(void)
 {
-	return (struct mac){
-		.b = {0x0e, 0x77, 0x65, 0x66, 0x74, 0x01}
-	};
+	return (struct mac){ .b = { 0x0e, 0x77, 0x65, 0x66, 0x74, 0x01 } };
 }
 
 const char *pod_state_name(const struct pod *pod)

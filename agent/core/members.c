@@ -172,7 +172,7 @@ void members_update_of(const struct member *member, struct member_update *ret)
 		.uid = member->uid,
 		.incarnation = member->incarnation,
 		.version = member->version,
-		.raw = {.data = member->raw, .len = member->raw_len},
+		.raw = { .data = member->raw, .len = member->raw_len },
 		.body = member->body,
 	};
 }

@@ -156,8 +156,8 @@ static void add_block(struct core *core, struct status_report *report, struct st
 	struct status_block *ret = &blocks[report->n_blocks++];
 
 	*ret = (struct status_block){
-		.prefix = {.ip = core->view.config.range.ip + block * BLOCK_SIZE,
-                           .len = (uint8_t)(BLOCK_LEN - __builtin_ctz(piece))},
+		.prefix = { .ip = core->view.config.range.ip + block * BLOCK_SIZE,
+			    .len = (uint8_t)(BLOCK_LEN - __builtin_ctz(piece)) },
 		.state = words[row->state],
 		.owner = row->state == BLOCK_OWNED || row->state == BLOCK_HELD
 				 ? owner_name(core, &row->owner)
@@ -187,12 +187,10 @@ static void fill_blocks(struct core *core, struct status_report *report)
 	     i++) { /* continuity: the ledger comes later */
 		struct status_block *ret = &blocks[report->n_blocks++];
 
-		*ret = (struct status_block){
-			.prefix = {core->blocks.own[i]->base, BLOCK_LEN},
-			.state = "owned",
-			.owner = core->settings.name,
-			.count = 1
-		};
+		*ret = (struct status_block){ .prefix = { core->blocks.own[i]->base, BLOCK_LEN },
+					      .state = "owned",
+					      .owner = core->settings.name,
+					      .count = 1 };
 		fill_own(core->blocks.own[i], ret);
 	}
 	report->blocks = blocks;
@@ -278,16 +276,16 @@ static void fill_ledger(struct core *core, struct status_report *report)
 static void fill_counters(struct core *core, struct status_report *report)
 {
 	const struct status_counter counters[] = {
-		{"pods attached",        core->pods.added   },
-		{ "pods detached",       core->pods.deleted },
-		{ "requests refused",    core->pods.refused },
-		{ "links opened",        core->links.opened },
-		{ "links closed",        core->links.closed },
-		{ "links refused",       core->links.refused},
-		{ "messages received",   core->frames_in    },
-		{ "false ledger copies", core->feeds_false  },
-		{ "ledger rows refused", core->feeds_refused},
-		{ "statements outdone",  core->clones_seen  },
+		{ "pods attached", core->pods.added },
+		{ "pods detached", core->pods.deleted },
+		{ "requests refused", core->pods.refused },
+		{ "links opened", core->links.opened },
+		{ "links closed", core->links.closed },
+		{ "links refused", core->links.refused },
+		{ "messages received", core->frames_in },
+		{ "false ledger copies", core->feeds_false },
+		{ "ledger rows refused", core->feeds_refused },
+		{ "statements outdone", core->clones_seen },
 	};
 	struct status_counter *copy = out_alloc(&core->out, sizeof(counters));
 

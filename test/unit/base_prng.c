@@ -30,9 +30,7 @@ static void follows_the_reference(void)
 		UINT64_C(10595114339597558777),
 		UINT64_C(2904607092377533576),
 	};
-	struct prng prng = {
-		.s = {1, 2, 3, 4}
-	};
+	struct prng prng = { .s = { 1, 2, 3, 4 } };
 
 	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
 		CHECK_UINT(prng_u64(&prng), expected[i]);

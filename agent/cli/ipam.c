@@ -7,10 +7,8 @@
 
 static void add_row(struct table *table, const Weft__Local__Block *block)
 {
-	if (block->count > 1)
-		table_cell(table, "%s and %u more", block->prefix, block->count - 1);
-	else
-		table_cell(table, "%s", block->prefix);
+	table_cell(table, "%s", block->prefix);
+	table_cell(table, "%u", block->count);
 	table_cell(table, "%s%s", block->state,
 		   block->own && !block->confirmed ? ", unconfirmed" : "");
 	table_cell(table, "%s", *block->owner ? block->owner : "-");
@@ -33,7 +31,8 @@ static void print_text(const Weft__Local__Status *status)
 		  status->range, status->block_len, status->blocks_free, status->blocks_total,
 		  status->blocks_own);
 	puts("");
-	table_column(&table, "BLOCK", 0, TABLE_LEFT);
+	table_column(&table, "ADDRESSES", 0, TABLE_LEFT);
+	table_column(&table, "BLOCKS", 0, TABLE_RIGHT);
 	table_column(&table, "STATE", 0, TABLE_LEFT);
 	table_column(&table, "OWNER", 28, TABLE_LEFT);
 	table_column(&table, "USED", 0, TABLE_RIGHT);

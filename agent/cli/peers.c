@@ -22,7 +22,7 @@ static void print_text(const Weft__Local__Status *status)
 
 		table_cell(&table, "%s", peer->name);
 		table_cell(&table, "%s", peer->state);
-		table_cell(&table, "%s", peer->link);
+		table_cell(&table, "%s", strcmp(peer->link, "self") == 0 ? "-" : peer->link);
 		table_cell(&table, "%s", show_age(age, peer->since_ms));
 		table_cell(&table, "%s", *peer->endpoint ? peer->endpoint : "-");
 		table_cell(&table, "%s", *peer->node_ip ? peer->node_ip : "-");

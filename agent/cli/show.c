@@ -68,6 +68,21 @@ void show_line(const char *format, ...)
 	puts(text);
 }
 
+char *show_list_add(char *list, const char *format, ...)
+{
+	_cleanup_(freep) char *item = NULL;
+	va_list args;
+	char *longer;
+
+	va_start(args, format);
+	item = clean_text(format, args);
+	va_end(args);
+	if (asprintf(&longer, "%s%s%s", list ? list : "", list ? ", " : "", item) < 0)
+		abort();
+	free(list);
+	return longer;
+}
+
 /* How much of the text goes into one line, at a space if there is one. */
 static size_t line_len(const char *text)
 {

@@ -16,6 +16,9 @@ const char *show_age(char *text, uint64_t age_ms);
 void show_paragraph(const char *label, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* `list`, which ends here, with one more item after a comma. NULL is the empty list. For free(). */
+char *show_list_add(char *list, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* One line as it is. */
 void show_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -48,7 +48,7 @@ static void print_node(const Weft__Local__Status *status)
 		show_paragraph("node",
 			       "no address in the range yet: it comes with the first block");
 	if (*status->underlay)
-		show_paragraph("underlay", "%s on %s, MTU %u%s%s", status->underlay,
+		show_paragraph("underlay", "%s on %s, MTU of pods %u%s%s", status->underlay,
 			       status->underlay_dev, status->mtu,
 			       *status->underlay_reason ? ": " : "", status->underlay_reason);
 	else
@@ -58,16 +58,21 @@ static void print_node(const Weft__Local__Status *status)
 
 static void print_keepers(const Weft__Local__Status *status)
 {
-	char names[256] = "";
-	size_t len = 0;
+	_cleanup_(freep) char *names = NULL;
 
-	for (size_t i = 0; i < status->n_keepers && len < sizeof(names); i++)
-		len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s", i ? ", " : "",
-					status->keepers[i]);
-	show_paragraph("ledger", "version %ju, kept by %s%s%s%s", (uintmax_t)status->ledger_version,
-		       *names ? names : "nobody known",
-		       status->is_keeper ? ", this node among them" : "",
-		       *status->keeper_path ? "; reached: " : "", status->keeper_path);
+	for (size_t i = 0; i < status->n_keepers; i++)
+		names = show_list_add(names, "%s", status->keepers[i]);
+	if (!status->n_keepers)
+		show_paragraph("ledger", "not known yet");
+	else if (!status->is_keeper)
+		show_paragraph("ledger", "version %ju, kept by %s (%s)",
+			       (uintmax_t)status->ledger_version, names, status->keeper_path);
+	else if (status->n_keepers == 1)
+		show_paragraph("ledger", "version %ju, kept by this node alone",
+			       (uintmax_t)status->ledger_version);
+	else
+		show_paragraph("ledger", "version %ju, kept by %s, this node being one",
+			       (uintmax_t)status->ledger_version, names);
 }
 
 static void print_cluster(const Weft__Local__Status *status)
@@ -106,19 +111,14 @@ static void print_kernel(const Weft__Local__Status *status)
 /* Zero is what everybody hopes for and nobody reads. */
 static void print_counters(const Weft__Local__Status *status)
 {
-	_cleanup_(freep) char *text = NULL;
-	size_t size = 0;
-	FILE *stream = open_memstream(&text, &size);
+	_cleanup_(freep) char *list = NULL;
 
-	if (!stream)
-		return;
 	for (size_t i = 0; i < status->n_counters; i++)
 		if (status->counters[i]->value)
-			fprintf(stream, "%s%s=%ju", ftell(stream) ? " " : "",
-				status->counters[i]->name, (uintmax_t)status->counters[i]->value);
-	fclose(stream);
-	if (size)
-		show_paragraph("counters", "%s", text);
+			list = show_list_add(list, "%s %ju", status->counters[i]->name,
+					     (uintmax_t)status->counters[i]->value);
+	if (list)
+		show_paragraph("counters", "%s", list);
 }
 
 static void print_text(const Weft__Local__Status *status)

@@ -1,7 +1,8 @@
 #pragma once
 /*
- * The CNI contract's texts: configuration JSON in (bounded, cJSON), result and error JSON out. Versions 0.4.0, 1.0.0
- * and 1.1.0. Rules are numbered in the CNI notes: CFG, RES, ERR; only what a newer version adds is printed for it.
+ * The CNI contract's texts: configuration JSON in (bounded, cJSON), result and error JSON out.
+ * Versions 0.4.0, 1.0.0 and 1.1.0. Rules are numbered in the CNI notes: CFG, RES, ERR; only what a
+ * newer version adds is printed for it.
  */
 #include "base/arena.h"
 #include "base/err.h"
@@ -18,7 +19,8 @@ struct cni_result {
 	uint32_t ip, gateway, mtu;
 };
 
-/* 0, or a CNI error code (1 version, 6 decode, 7 invalid) with err->text the message and *details what to do. */
+/* 0, or a CNI error code (1 version, 6 decode, 7 invalid) with err->text the message and *details
+ * what to do. */
 int cni_config_decode(struct bytes json, struct cni_config *ret, const char **details,
 		      struct err *err);
 /* Container id and interface name by CNI's own rules; 0 or code 4. */

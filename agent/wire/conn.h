@@ -1,10 +1,12 @@
 #pragma once
 /*
- * One connection between two agents as bytes: preambles, frames, messages. Pure: bytes go in, messages and bytes to
- * send come out. The agent feeds it from a socket, the simulator from its network, the fuzzers from anything.
- * The Noise handshake will live here too; today both sides must say auth=none (key id 0 in the preamble).
+ * One connection between two agents as bytes: preambles, frames, messages. Pure: bytes go in,
+ * messages and bytes to send come out. The agent feeds it from a socket, the simulator from its
+ * network, the fuzzers from anything. The Noise handshake will live here too; today both sides must
+ * say auth=none (key id 0 in the preamble).
  *
- * Life: wire_conn_init -> (feed, next)* -> wire_conn_done. After an error every further next() returns it again.
+ * Life: wire_conn_init -> (feed, next)* -> wire_conn_done. After an error every further next()
+ * returns it again.
  */
 #include "base/arena.h"
 #include "base/err.h"
@@ -42,18 +44,23 @@ struct wire_conn {
 void wire_conn_init(struct wire_conn *conn, const struct wire_conn_settings *settings);
 void wire_conn_done(struct wire_conn *conn);
 
-/* Our preamble: to be sent first, by both sides, as soon as TCP is there. Borrowed, WIRE_PREAMBLE_LEN bytes. */
+/* Our preamble: to be sent first, by both sides, as soon as TCP is there. Borrowed,
+ * WIRE_PREAMBLE_LEN bytes. */
 struct bytes wire_conn_preamble(const struct wire_conn *conn);
 
-/* Take as many of these bytes as fit (a frame at most is held); returns how many. Call next() until MORE, then feed again. */
+/* Take as many of these bytes as fit (a frame at most is held); returns how many. Call next() until
+ * MORE, then feed again. */
 size_t wire_conn_feed(struct wire_conn *conn, struct bytes bytes);
 
-/* On MESSAGE *ret is valid until the next call. On BROKEN conn->err says why, in one clause for a log line. */
+/* On MESSAGE *ret is valid until the next call. On BROKEN conn->err says why, in one clause for a
+ * log line. */
 enum wire_conn_result wire_conn_next(struct wire_conn *conn, struct message *ret);
 
-/* Encode one message as one frame into buf (WIRE_FRAME_MAX + 4 bytes are always enough). Returns its length.
- * The core keeps messages below the frame limit; a larger one is a broken program (assert). */
+/* Encode one message as one frame into buf (WIRE_FRAME_MAX + 4 bytes are always enough). Returns
+ * its length. The core keeps messages below the frame limit; a larger one is a broken program
+ * (assert). */
 size_t wire_conn_encode(const struct message *message, uint8_t *buf, size_t cap);
 
-/* The body of our own member record as it will travel (wire decodes what it encodes). Returns length, at most MEMBER_BODY_MAX. */
+/* The body of our own member record as it will travel (wire decodes what it encodes). Returns
+ * length, at most MEMBER_BODY_MAX. */
 size_t wire_member_body_encode(const struct member_body *body, uint8_t *buf, size_t cap);

@@ -1,7 +1,8 @@
 #pragma once
 /*
- * Who this agent is, from facts: the identity file's bytes <-> struct, and the hashes that protocol.md 2.1 defines
- * (libsodium's BLAKE2b). Pure: random bytes and file contents come from the caller.
+ * Who this agent is, from facts: the identity file's bytes <-> struct, and the hashes that
+ * protocol.md 2.1 defines (libsodium's BLAKE2b). Pure: random bytes and file contents come from the
+ * caller.
  */
 #include "base/err.h"
 #include "core/types.h"
@@ -15,13 +16,15 @@ struct identity {
 /* A new identity from 32 random bytes. */
 void identity_make(struct identity *ret, const uint8_t random[32], const struct binding *binding);
 struct uid identity_uid(const struct identity *identity);
-/* Locally administered unicast MAC derived from the uid; `attempt` > 0 takes another when two are equal. */
+/* Locally administered unicast MAC derived from the uid; `attempt` > 0 takes another when two are
+ * equal. */
 struct mac identity_vtep_mac(const struct uid *uid, uint8_t attempt);
 struct binding identity_binding(struct bytes machine_id, struct bytes product_uuid,
 				struct bytes primary_mac);
 /* True when two of the three parts differ: a cloned disk (protocol.md 2.1). */
 bool identity_is_clone(const struct binding *was, const struct binding *is);
-/* The same kernel life: hash of (kernel boot id, cookie of the network namespace, 16 bytes kept in /run). */
+/* The same kernel life: hash of (kernel boot id, cookie of the network namespace, 16 bytes kept in
+ * /run). */
 struct boot_id identity_boot(struct bytes kernel_boot_id, uint64_t netns_cookie,
 			     const uint8_t run_random[16]);
 

@@ -258,7 +258,6 @@ static int run_not_yet(const struct env *env, struct problem *problem)
 	return EXIT_FAILURE;
 }
 
-/* clang-format off */
 static const struct command {
 	const char *name;
 	unsigned needs;
@@ -272,7 +271,6 @@ static const struct command {
 	{ "STATUS", 0, run_status },
 	{ "VERSION", 0, run_version },
 };
-/* clang-format on */
 
 static const struct command *command_find(const char *name)
 {

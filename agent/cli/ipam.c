@@ -27,9 +27,8 @@ static void print_text(const Weft__Local__Status *status)
 {
 	struct table table = { 0 };
 
-	show_line("%s in blocks of /%u: %u of %u blocks are free, %u are this node's",
-		  status->range, status->block_len, status->blocks_free, status->blocks_total,
-		  status->blocks_own);
+	show_line("%s in blocks of /%u: %u of %u blocks are free, this node owns %u", status->range,
+		  status->block_len, status->blocks_free, status->blocks_total, status->blocks_own);
 	puts("");
 	table_column(&table, "ADDRESSES", 0, TABLE_LEFT);
 	table_column(&table, "BLOCKS", 0, TABLE_RIGHT);

@@ -25,7 +25,6 @@ enum {
 	OPTION_IFNAME,
 };
 
-/* clang-format off */
 static const struct option options[] = {
 	{ "socket", required_argument, NULL, OPTION_SOCKET },
 	{ "id", required_argument, NULL, OPTION_ID },
@@ -35,7 +34,6 @@ static const struct option options[] = {
 	{ "version", no_argument, NULL, 'V' },
 	{ 0 },
 };
-/* clang-format on */
 
 struct command_line {
 	struct call call;

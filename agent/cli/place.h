@@ -6,6 +6,6 @@
 char *place_path(const char *word);
 
 /* The container id that attach gives to a namespace unless told another: "plain-" and its name, or
- * its inode when it has no name of its own (/proc/4711/ns/net). NULL when it has neither, because it
- * is gone. For free(). */
+ * its inode when it has no name of its own (/proc/4711/ns/net). NULL when it has neither, because
+ * it is gone. For free(). */
 char *place_id(const char *path);

@@ -89,10 +89,10 @@ static void print_cluster(const Weft__Local__Status *status)
 	show_paragraph("members", "%u, links up to %u", status->members, status->links_up);
 	show_paragraph("pods", "%u", status->pods_up);
 	show_paragraph("addresses",
-		       "%u free and %u resting in %u own blocks; %u of the range's %u blocks are "
-		       "free",
+		       "%u free, %u resting, in %u %s of this node; %u of %u blocks are free",
 		       status->addresses_free, status->addresses_resting, status->blocks_own,
-		       status->blocks_free, status->blocks_total);
+		       status->blocks_own == 1 ? "block" : "blocks", status->blocks_free,
+		       status->blocks_total);
 }
 
 static void print_kernel(const Weft__Local__Status *status)

@@ -8,7 +8,8 @@
  *   ledger.c         the value: rows, their index and their digest
  *   ledger_apply.c   the law: what each command does
  *   ledger_choose.c  which blocks an ACQUIRE gets
- *   ledger_feed.c    rows in order of change, out of one copy and into another
+ *   ledger_feed.c    rows in order of change, out of one copy
+ *   ledger_intake.c  ... and into another
  */
 #include "base/arena.h"
 #include "core/message.h"

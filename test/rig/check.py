@@ -80,11 +80,14 @@ def fail_on_difference(before, after, what):
                            f"  after  {after[part]}")
 
 
-def main(test):
+def main(test, agents=True):
+    """`agents`: the test starts weftd."""
     if os.geteuid() != 0:
         print("needs root: it makes namespaces")
         sys.exit(SKIP)
     try:
+        if agents and not os.path.exists(os.path.join(source_directory(), "agent", "main.c")):
+            raise Skip("there is no agent/main.c yet")
         test()
     except Skip as reason:
         print(reason)

@@ -57,6 +57,10 @@ mkdir /run/netns /run/lock
 CONFINE = ("setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all,+net_admin")
 
 
+class CniRefused(RigError):
+    """ADD answered with an error; nothing else is wrong."""
+
+
 class Agent:
     """One weftd process after another on one node; all write to one log."""
 
@@ -146,12 +150,10 @@ class Pod(Netns):
         self.container_id = secrets.token_hex(32)
         self.address = None
         self.result = None
-        self.made = False
 
     def make(self):
         self.node.run("ip", "netns", "add", self.name)
         self.run("ip", "link", "set", "lo", "up")
-        self.made = True
         return self
 
     def cni(self, command, config=None, seconds=30, **changed):
@@ -172,7 +174,7 @@ class Pod(Netns):
     def attach(self, config=None):
         code, result = self.cni("ADD", config)
         if code:
-            raise RigError(f"{self.name}: CNI ADD ended with {code}: {json.dumps(result)}")
+            raise CniRefused(f"{self.name}: CNI ADD ended with {code}: {json.dumps(result)}")
         self.result = result
         self.address = self.check_result(result, config or CONFIG)
         return self
@@ -216,8 +218,11 @@ class Pod(Netns):
     def remove(self):
         """DEL, then the namespace, as a runtime does."""
         self.detach()
+        self.remove_netns()
+
+    def remove_netns(self):
+        """The namespace alone: DEL was not possible, or comes later."""
         super().remove()
-        self.made = False
         self.node.pods.pop(self.name, None)
 
     def state(self):

@@ -195,4 +195,4 @@ def test():
 
 
 if __name__ == "__main__":
-    check.main(test)
+    check.main(test, agents=False)

@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+# weft-test: name=restart time=240 needs=root tier=normal build=gcc
+"""What outlives what: an agent's restart and stop, a node's reboot, a lost disk, DEL while the
+agent is away, and things that another program took away."""
+
+import check
+import probe
+from check import Cluster, fail_on_difference, must, must_equal, step
+from space import NotYet, wait_until
+from test_kill import check_books, everything
+
+
+def own_blocks(node):
+    return sorted(b["prefix"] for b in node.agent.status("ipam")["blocks"] if b["own"])
+
+
+def check_continuity(cluster, pods):
+    """Cut off from everybody, the agent serves on from its own blocks after a restart."""
+    node = cluster.nodes[2]
+    before, blocks = everything(cluster, pods), own_blocks(node)
+    cluster.cut([node])
+    node.agent.stop()
+    cluster.start_agent(node)
+    pod = node.pod("alone").attach()
+    taken = [other.address for other in pods]
+    must(pod.address not in taken, f"{pod.address} was given twice")
+    must_equal(own_blocks(node), blocks, "blocks after a restart without anybody else")
+    pod.remove()
+    cluster.heal()
+    node.agent.wait_ready()
+    fail_on_difference(before, everything(cluster, pods), "after a restart in a partition")
+
+
+def check_del_while_away(cluster):
+    """DEL without an agent either succeeds or says "try again" (11). The namespace goes in any
+    case, as runtimes do it, and the DEL that is tried again frees what is left."""
+    node = cluster.nodes[1]
+    pod = node.pod("leaver").attach()
+    node.agent.stop()
+    code, answer = pod.cni("DEL")
+    must(code == 0 or answer["code"] == 11, f"DEL without an agent: {code}, {answer}")
+    pod.remove_netns()
+    cluster.start_agent(node)
+    node.agent.wait_ready()
+    for what in ("tried again", "of a pod that is unknown"):
+        code, answer = pod.cni("DEL")
+        must(code == 0, f"DEL {what} ended with {code}: {answer}")
+    check_books(node)
+    other = node.pod("successor").attach()
+    must(other.address != pod.address, "an address was given again without a rest")
+    other.remove()
+
+
+def check_reboot(cluster, pods, lose_disk=False):
+    """Power is gone: pods, links and /run with it. Same disk or not, the node gets its blocks
+    back, and nobody else's pods notice."""
+    node = cluster.nodes[1]
+    others = [pod for pod in pods if pod.node is not node]
+    blocks = own_blocks(node)
+    old = [pod.address for pod in node.pods.values()]
+    with probe.Stream(others[0], others[-1]) as stream:
+        cluster.power_off(node)
+        if lose_disk:
+            node.forget_disk()
+        stream.wait_more(300)
+        cluster.power_on(node)
+        cluster.start_agent(node)
+        node.agent.wait_ready(60)
+        new = [node.pod(f"again-{n}").attach() for n in "ab"]
+        cluster.wait_connected()
+        must_equal(stream.end()["lost"], 0, "lost between other nodes during a reboot")
+    must_equal(own_blocks(node), blocks, "blocks after a reboot")
+    probe.must_all_answer(probe.matrix(cluster, others + new))
+    check_books(node)
+    step(f"pods had {old}, now {[pod.address for pod in new]}")
+    return others + new
+
+
+def check_repair(cluster, pods):
+    """Another program deletes what is ours: it is put back, and said so."""
+    node = cluster.nodes[0]
+    before = everything(cluster, pods)
+    remote = next(pod for pod in pods if pod.node is not node)
+    near = next(iter(node.pods.values()))
+
+    def put_back():
+        state = everything(cluster, pods)
+        changed = [part for part in before if state[part] != before[part]]
+        return NotYet(f"not as before: {changed}") if changed else True
+    for damage in (f"route del {near.address}", f"neigh flush dev {near.host_end} nud permanent",
+                   "neigh flush dev weft-vx nud permanent", "route flush proto 87",
+                   f"addr del {node.overlay_address()}/32 dev weft-vx"):
+        node.run("ip", *damage.split())
+        wait_until(put_back, 90, f"repair after 'ip {damage}'")
+        step(f"put back: {damage}")
+    for entry in node.json("bridge", "-j", "fdb", "show", "dev", "weft-vx"):
+        if "dst" in entry:
+            node.run("bridge", "fdb", "del", entry["mac"], "dev", "weft-vx", "dst", entry["dst"])
+    wait_until(lambda: not probe.ping(node, remote.address, 1), 90, "repair of the FDB")
+    rules = node.run("nft", "list", "table", "inet", "weft").count("\n")
+    node.run("nft", "flush", "table", "inet", "weft")
+    wait_until(lambda: node.run("nft", "list", "table", "inet", "weft").count("\n") == rules, 90,
+               "rules of a table that was flushed")
+    node.run("nft", "delete", "table", "inet", "weft")
+    wait_until(lambda: len(node.weft_table()) > 1, 90, "table that was deleted")
+    must("put back" in node.agent.log_text(), "the log does not say that something was put back")
+    probe.must_all_answer(probe.matrix(cluster, pods))
+
+
+def check_tunnel_lost(cluster, pods):
+    node = cluster.nodes[2]
+    node.run("ip", "link", "del", "weft-vx")
+    cluster.wait_connected(90)
+    probe.must_all_answer(probe.matrix(cluster, pods))
+
+
+def test():
+    with Cluster(3) as cluster:
+        pods = cluster.attach_pods(2)
+        cluster.wait_connected()
+        probe.must_all_answer(probe.matrix(cluster, pods))
+        check_continuity(cluster, pods)
+        step("continuity: serves at once, alone")
+        check_del_while_away(cluster)
+        step("DEL while the agent is away")
+        check_repair(cluster, pods)
+        check_tunnel_lost(cluster, pods)
+        step("what others deleted was put back")
+        pods = check_reboot(cluster, pods)
+        step("reboot with its disk")
+        check_reboot(cluster, pods, lose_disk=True)
+        step("reboot without its disk")
+
+
+if __name__ == "__main__":
+    check.main(test)

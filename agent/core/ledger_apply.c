@@ -105,16 +105,20 @@ static void deny_attach(const struct peer_row *row, const struct command *comman
 }
 
 /* (uid, epoch) must name a session for ever: a command that was under way for long knows no name.
- * A uid whose row was taken by another has left no trace but the raised epoch of that row, so once
- * any epoch is above 1 a new name begins above them all. */
-static uint32_t first_epoch(const struct ledger *ledger)
+ * Within a row epochs rise. A uid whose row was taken by another has left no trace but the raised
+ * epoch of that row, so whoever comes to a row that was not its own begins above all of them. That
+ * is 1 as long as no row was ever taken or attached again. */
+static uint32_t next_epoch(const struct ledger *ledger, const struct peer_row *row,
+			   const struct uid *uid)
 {
 	uint32_t highest = 0;
 
+	if (row && uid_eq(&row->uid, uid))
+		return row->epoch + 1;
 	for (size_t i = 0; i < ledger->n_peers; i++)
 		if (ledger->peers[i].epoch > highest)
 			highest = ledger->peers[i].epoch;
-	return highest > 1 ? highest + 1 : 1;
+	return row || highest > 1 ? highest + 1 : 1;
 }
 
 static void name_own_blocks(const struct ledger *ledger, const struct uid *uid, struct reply *reply)
@@ -130,7 +134,7 @@ static void attach(struct ledger *ledger, const struct peer_row *row, const stru
 	const struct attach *attach = &command->attach;
 	struct peer_row next = {
 		.uid = command->uid,
-		.epoch = row ? row->epoch + 1 : first_epoch(ledger),
+		.epoch = next_epoch(ledger, row, &command->uid),
 		.status = PEER_ATTACHED,
 		.boot = attach->boot,
 		.binding = attach->binding,
@@ -171,9 +175,8 @@ static bool may_not_attach(const struct ledger *ledger, const struct peer_row *r
 	else if (!row && ledger->n_peers >= MEMBERS_MAX)
 		say(reply, OUTCOME_DENIED,
 		    "the cluster knows %d names, no more fit -> not attached", MEMBERS_MAX);
-	else if (row && row->epoch == UINT32_MAX)
-		say(reply, OUTCOME_DENIED, "the name %.*s is used up -> start with another --name",
-		    NAME_SHOWN, row->name);
+	else if (next_epoch(ledger, row, &command->uid) == 0)
+		say(reply, OUTCOME_DENIED, "the last session number is used up -> not attached");
 	else
 		return false;
 	reply->retry_ms = LEDGER_DENIED_RETRY_MS;

@@ -176,6 +176,15 @@ const char *text_hex(char *buf, const void *data, size_t len)
 	return buf;
 }
 
+bool text_is_name(const char *text, size_t max)
+{
+	size_t len = 0;
+
+	while (len < max && text[len] > ' ' && text[len] <= '~')
+		len++;
+	return len > 0 && text[len] == '\0';
+}
+
 /* ---- parsing: each take_ moves *at beyond what it took, or returns false */
 
 static int refuse(struct err *err, const char *expected, const char *text)

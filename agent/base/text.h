@@ -5,6 +5,7 @@
  * was expected and leave *ret alone. IPv4 is in host order, as everywhere outside wire/ and io/. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,6 +39,9 @@ const char *text_short(char buf[static TEXT_SHORT_MAX], const uint8_t *uid);
 const char *text_uuid(char buf[static TEXT_UUID_MAX], const uint8_t uuid[static 16]);
 /* Two digits per byte; buf has room for 2 * len + 1. */
 const char *text_hex(char *buf, const void *data, size_t len);
+
+/* Fit to be a key and to stand in a log line: 1..max printable ASCII characters, no blank. */
+bool text_is_name(const char *text, size_t max);
 
 int text_parse_ip4(const char *text, uint32_t *ret, struct err *err);
 /* "10.32.0.0/12": a length is needed, and no bits may be set beyond it. */

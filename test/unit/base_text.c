@@ -215,11 +215,25 @@ static void parses_numbers(void)
 	CHECK_UINT(value, 65535);
 }
 
+static void tells_names(void)
+{
+	CHECK(text_is_name("a", 1));
+	CHECK(text_is_name("node-1.example.org~", 253));
+	CHECK(text_is_name("abc", 3));
+	CHECK(!text_is_name("abcd", 3));
+	CHECK(!text_is_name("", 3));
+	CHECK(!text_is_name("a b", 9));
+	CHECK(!text_is_name("a\n", 9));
+	CHECK(!text_is_name("\x7f", 9));
+	CHECK(!text_is_name("n\xc3\xb6", 9));
+}
+
 int main(void)
 {
 	RUN(formats_ip4);
 	RUN(formats_ip6);
 	RUN(formats_the_rest);
+	RUN(tells_names);
 	RUN(parses_ip4);
 	RUN(parses_prefixes);
 	RUN(parses_endpoints);

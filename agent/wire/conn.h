@@ -35,7 +35,7 @@ enum wire_conn_result {
 struct wire_conn {
 	enum { WIRE_PREAMBLE, WIRE_OPEN, WIRE_FAILED } state;
 	uint8_t preamble[WIRE_PREAMBLE_LEN]; /* ours */
-	uint8_t *in; /* owned: bytes not yet consumed, at most one frame and its length */
+	uint8_t *in; /* owned: a frame on its way at most; grows as its bytes arrive */
 	size_t in_len, in_cap;
 	struct arena arena; /* of the message last returned */
 	struct err err;
@@ -49,11 +49,11 @@ void wire_conn_done(struct wire_conn *conn);
 struct bytes wire_conn_preamble(const struct wire_conn *conn);
 
 /* Take as many of these bytes as fit (a frame at most is held); returns how many. Call next() until
- * MORE, then feed again. */
+ * MORE, then feed again. A broken connection swallows everything. */
 size_t wire_conn_feed(struct wire_conn *conn, struct bytes bytes);
 
-/* On MESSAGE *ret is valid until the next call. On BROKEN conn->err says why, in one clause for a
- * log line. */
+/* On MESSAGE *ret is valid until the next call of next(). On BROKEN conn->err says why, in one
+ * clause for a log line. */
 enum wire_conn_result wire_conn_next(struct wire_conn *conn, struct message *ret);
 
 /* Encode one message as one frame into buf (WIRE_FRAME_MAX + 4 bytes are always enough). Returns

@@ -183,10 +183,9 @@ void core_view_changed(struct core *core)
 {
 	if (!core_in_cluster(core)) {
 		core->cluster = core->view.config.cluster;
-		out_trace(&core->out, TRACE_INFO,
-			  "joined a cluster of %zu node%s (ledger version %llu)",
-			  core->view.n_peers, core->view.n_peers == 1 ? "" : "s",
-			  (unsigned long long)core->view.version);
+		if (!keeper_votes(core->keeper))
+			out_trace(&core->out, TRACE_INFO, "found a cluster of %zu node%s -> joining it",
+				  core->view.n_peers, core->view.n_peers == 1 ? "" : "s");
 	}
 	core->forward_dirty = core->forward_urgent = true;
 	session_view_changed(core);

@@ -1,6 +1,5 @@
 #include "core/greet.h"
 
-#include "base/err.h"
 #include "base/text.h"
 #include "core/gossip.h"
 #include "core/state.h"
@@ -244,18 +243,15 @@ void greet_bye(struct core *core, struct link *link, const struct bye *bye)
 void greet_waiting_for(const struct core *core, char text[static TEXT_LEN_MAX + 1])
 {
 	char name[TEXT_ENDPOINT_MAX];
-	struct err line = { 0 };
 
 	text[0] = '\0';
 	if (core_in_cluster(core))
 		return;
 	if (!core->settings.init) {
-		err_set(&line, 0,
-			core->dial.n ? "no cluster found yet: asking every --peer; one node must "
-				       "be started with --init"
-				     : "no --peer given and not --init: nobody to ask");
-		memcpy(text, line.text,
-		       strlen(line.text) < TEXT_LEN_MAX ? strlen(line.text) + 1 : TEXT_LEN_MAX);
+		text_line(text,
+			  core->dial.n ? "no cluster found yet: asking every --peer; one node must "
+					 "be started with --init"
+				       : "no --peer given and not --init: nobody to ask");
 		return;
 	}
 	for (size_t i = 0; i < core->dial.n; i++) {
@@ -265,11 +261,10 @@ void greet_waiting_for(const struct core *core, char text[static TEXT_LEN_MAX + 
 			continue;
 		text_endpoint(name, target->endpoint.ip, target->endpoint.ip_len,
 			      target->endpoint.port);
-		err_set(&line, 0,
-			"--init waits for %s to say that there is no cluster yet (--init=alone "
-			"does not wait)",
-			name);
-		memcpy(text, line.text, strlen(line.text) + 1);
+		text_line(text,
+			  "--init waits for %s to say that there is no cluster yet (--init=alone "
+			  "does not wait)",
+			  name);
 		return;
 	}
 }

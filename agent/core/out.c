@@ -63,6 +63,15 @@ char *out_text(struct out *out, const char *fmt, ...)
 	return text;
 }
 
+void text_line(char buf[static TEXT_LEN_MAX + 1], const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(buf, TEXT_LEN_MAX + 1, fmt, args);
+	va_end(args);
+}
+
 struct action *out_add(struct out *out, enum action_type type)
 {
 	struct actions *list = &out->actions;

@@ -22,6 +22,10 @@ void out_begin(struct out *out, struct instant now); /* forget the last step's a
 void *out_alloc(struct out *out, size_t size);
 char *out_text(struct out *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* A sentence into a caller's buffer of TEXT_LEN_MAX + 1, cut if it must be. */
+void text_line(char buf[static TEXT_LEN_MAX + 1], const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
 /* Append an action of this type and return it, to be filled in. */
 struct action *out_add(struct out *out, enum action_type type);
 

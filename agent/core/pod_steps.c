@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "base/err.h"
 #include "base/text.h"
 #include "core/forward.h"
 #include "core/state.h"
@@ -164,15 +163,11 @@ bool pods_stored(struct core *core, uint64_t tag, int error, const char *text)
 	return false;
 }
 
-static void fail(struct core *core, struct pod *pod, int error, const char *text)
+static void fail(struct core *core, struct pod *pod, const char *text)
 {
-	struct err line = { 0 };
-
 	pod->failing = true;
 	pod->failure = (struct answer){ .code = ANSWER_FAILED };
-	err_set(&line, error, "cannot attach %s: %s", pod->record.ifname, text);
-	memcpy(pod->failure.text, line.text,
-	       strlen(line.text) < TEXT_LEN_MAX ? strlen(line.text) + 1 : TEXT_LEN_MAX);
+	text_line(pod->failure.text, "cannot attach %s: %s", pod->record.ifname, text);
 	pod_free(core, pod);
 }
 
@@ -186,7 +181,7 @@ void pods_wired(struct core *core, uint32_t job, int error, const char *text)
 	if (error) {
 		out_trace(&core->out, TRACE_WARN, "attaching %s failed: %s -> undone, ADD refused",
 			  pod->record.container_id, text);
-		fail(core, pod, error, text);
+		fail(core, pod, text);
 		return;
 	}
 	if (!pod->client) { /* the asker left: nobody would ever use it */

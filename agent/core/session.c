@@ -2,7 +2,6 @@
 
 #include <assert.h>
 
-#include "base/err.h"
 #include "base/text.h"
 #include "core/gossip.h"
 #include "core/orders.h"
@@ -413,25 +412,22 @@ void session_stored(struct core *core, uint64_t tag, int error, const char *text
 
 bool session_leave(struct core *core, char text[static TEXT_LEN_MAX + 1])
 {
-	struct err line = { 0 };
-
+	text[0] = '\0';
 	if (core->pods.n)
-		err_set(&line, 0,
-			"%zu pod%s still attached here: detach them first (weftctl pods lists "
-			"them)",
-			core->pods.n, core->pods.n == 1 ? " is" : "s are");
+		text_line(text,
+			  "%zu pod%s still attached here: detach them first (weftctl pods lists "
+			  "them)",
+			  core->pods.n, core->pods.n == 1 ? " is" : "s are");
 	else if (core->session.state != SESSION_ATTACHED)
-		err_set(&line, 0,
-			"not attached to a cluster now: nothing to leave (weftctl status says "
-			"why)");
+		text_line(text,
+			  "not attached to a cluster now: nothing to leave (weftctl status says "
+			  "why)");
 	else if (keeper_votes(core->keeper))
-		err_set(&line, 0,
-			"this node is the cluster's only keeper: without it nobody gets a new "
-			"block");
+		text_line(text,
+			  "this node is the cluster's only keeper: without it nobody gets a new "
+			  "block");
 	else
 		core->session.leave_wanted = true;
-	memcpy(text, line.text,
-	       strlen(line.text) < TEXT_LEN_MAX ? strlen(line.text) + 1 : TEXT_LEN_MAX);
 	return core->session.leave_wanted;
 }
 

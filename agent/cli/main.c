@@ -14,7 +14,7 @@
 #include "weft/version.h"
 
 static const struct verb *const verbs[] = {
-	&verb_status, &verb_peers, &verb_ipam, &verb_pods, &verb_attach, &verb_detach,
+	&verb_status, &verb_peers, &verb_ipam, &verb_pods, &verb_attach, &verb_detach, &verb_leave,
 };
 
 enum {

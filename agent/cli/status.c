@@ -27,10 +27,12 @@ static const char *uuid_text(char *text, const ProtobufCBinaryData *uuid)
 /* Who may join is the first thing to know about a node, so it is in the first line. */
 static void print_head(const Weft__Local__Status *status)
 {
-	show_line("weft %s: %s   %s", status->name, status->state,
-		  status->auth_none ? "auth=NONE (any host that reaches the peers' TCP port can "
-				      "join: for labs only)"
-				    : "auth=secret");
+	if (status->auth_none)
+		show_line("weft %s: %s   auth=NONE (any host that reaches TCP %u can join: for "
+			  "labs only)",
+			  status->name, status->state, status->port);
+	else
+		show_line("weft %s: %s   auth=secret", status->name, status->state);
 	if (*status->detail)
 		show_paragraph("", "%s", status->detail);
 }
@@ -152,6 +154,7 @@ static void add_node(cJSON *json, const Weft__Local__Status *status)
 	json_u64(json, "block_len", status->block_len);
 	json_text(json, "node_ip", status->node_ip);
 	json_text(json, "underlay", status->underlay);
+	cJSON_AddNumberToObject(json, "port", status->port);
 	json_text(json, "underlay_dev", status->underlay_dev);
 	json_text(json, "underlay_reason", status->underlay_reason);
 	json_u64(json, "mtu", status->mtu);

@@ -32,3 +32,4 @@ extern const struct verb verb_ipam;
 extern const struct verb verb_pods;
 extern const struct verb verb_attach;
 extern const struct verb verb_detach;
+extern const struct verb verb_leave;

@@ -71,6 +71,7 @@ struct settings {
 	char agent_version[AGENT_VERSION_MAX + 1];
 	struct prefix range;
 	uint8_t block_len;
+	uint32_t pid;  /* for people */
 	uint16_t port; /* TCP of peers */
 	uint16_t vxlan_port;
 	uint32_t vni;

@@ -302,6 +302,8 @@ static void fill_node(struct core *core, struct status_report *report)
 	report->name = core->settings.name;
 	report->uid = core->settings.uid;
 	report->auth_none = core->settings.auth_none;
+	report->port = core->settings.port;
+	report->pid = core->settings.pid;
 	report->state = state_word(core);
 	report->detail = state_detail(core);
 	report->uptime_ms = (uint64_t)instant_diff_ms(core->out.now, core->started_at);

@@ -39,6 +39,8 @@ struct status_report {
 		*keeper_path;
 	struct uid uid;
 	bool auth_none, is_keeper;
+	uint32_t pid;
+	uint16_t port; /* TCP, of the peers' links */
 	struct uuid cluster;
 	uint64_t uptime_ms;
 	struct prefix range;

@@ -30,6 +30,7 @@ MESSAGES = {
                30: ("blocks_free", "uint"), 31: ("blocks_total", "uint"),
                32: ("warnings", "string*"), 33: ("counters", "Counter*"), 40: ("peers", "Peer*"),
                41: ("blocks", "Block*"), 42: ("pods", "Pod*"), 43: ("kernel", "Kernel"),
+               44: ("port", "uint"),
                99: ("not_yet_invented", "string")},
     "Counter": {1: ("name", "string"), 2: ("value", "uint")},
     "Peer": {1: ("name", "string"), 2: ("uid", "bytes"), 3: ("state", "string"),

@@ -32,7 +32,7 @@ sockets = 0
 netns = None
 
 NODE = {
-    "agent_version": "0.1.0", "name": "n1", "uid": UID, "auth_none": True,
+    "agent_version": "0.1.0", "name": "n1", "uid": UID, "auth_none": True, "port": 6785,
     "cluster_uuid": bytes(range(16, 32)), "state": "ready", "uptime_ms": 185_000, "pid": 4711,
     "range": "10.32.0.0/12", "block_len": 26, "epoch": 3, "node_ip": "10.32.0.1",
     "underlay": "192.168.50.1", "underlay_dev": "eth0", "underlay_reason": "given as --node-ip",
@@ -70,7 +70,7 @@ KUBE = {"container_id": "f" * 64, "ifname": "eth0", "ip": "10.32.0.3", "host_if"
 SECOND = {**PLAIN, "ifname": "net1", "ip": "10.32.0.4"}
 
 STATUS_TEXT = """\
-weft n1: ready   auth=NONE (any host that reaches the peers' TCP port can join: for labs only)
+weft n1: ready   auth=NONE (any host that reaches TCP 6785 can join: for labs only)
 
   agent      weftd 0.1.0, pid 4711, up 3 min
   node       10.32.0.1 is this node's own address in the range

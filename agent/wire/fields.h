@@ -1,8 +1,8 @@
 #pragma once
 /*
- * Single fields of peer.proto <-> core's types, shared by the codecs. take_ reads from the other side:
- * false with err naming the field when it is out of bounds. give_ borrows: what it returns lives as long
- * as what it was given.
+ * Single fields of peer.proto <-> core's types, shared by the codecs. take_ reads from the other
+ * side: false with err naming the field when it is out of bounds. give_ borrows: what it returns
+ * lives as long as what it was given.
  */
 #include "base/arena.h"
 #include "base/err.h"

@@ -1,9 +1,10 @@
 #pragma once
 /*
- * The ledger's rows <-> peer.proto's Rows: in feeds, in records of keeper.log, later in keeper rounds.
- * Bounds are checked here; whether rows make sense together is the law of core/ledger. A status or
- * state that this agent does not know is refused, not passed on: the ledger is one value, and who
- * does not know a part of it cannot hold it (protocol.md 2.9: feature_level keeps this from happening).
+ * The ledger's rows <-> peer.proto's Rows: in feeds, in records of keeper.log, later in keeper
+ * rounds. Bounds are checked here; whether rows make sense together is the law of core/ledger. A
+ * status or state that this agent does not know is refused, not passed on: the ledger is one value,
+ * and who does not know a part of it cannot hold it (protocol.md 2.9: feature_level keeps this from
+ * happening).
  */
 #include "core/message.h"
 #include "wire/fields.h"

@@ -132,7 +132,7 @@ static bool decode_ping(const void *message, struct arena *arena, struct message
 
 /* ---- members */
 
-/* The tunnel sends to this address: a group or loopback would make it flood or eat its own packets. */
+/* The tunnel sends to this address: a group's would make it flood, loopback eat its own packets. */
 static bool take_vtep_ip(const ProtobufCBinaryData *from, uint32_t *ret, struct err *err)
 {
 	uint8_t b[4];

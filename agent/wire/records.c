@@ -355,7 +355,7 @@ static bool read_header(struct wire_records *reader)
 	return false;
 }
 
-/* The length of the record at the beginning of these bytes if it is whole and its CRC good, else 0. */
+/* The length of the record that these bytes begin with, if it is whole and its CRC good; else 0. */
 static size_t whole_record(struct bytes bytes)
 {
 	struct reader r = reader_of(bytes);

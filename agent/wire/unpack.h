@@ -1,9 +1,9 @@
 #pragma once
 /*
- * Untrusted protobuf -> generated struct. Before protobuf-c sees a byte, a walk over tags and lengths
- * holds them against limits: how often a field repeats, how deep messages nest, how long a string is
- * and what is in it. So what gets allocated is bounded by the limits, not by the sender. Every codec
- * of this room begins here; nothing else may call protobuf_c_message_unpack.
+ * Untrusted protobuf -> generated struct. Before protobuf-c sees a byte, a walk over tags and
+ * lengths holds them against limits: how often a field repeats, how deep messages nest, how long a
+ * string is and what is in it. So what gets allocated is bounded by the limits, not by the sender.
+ * Every codec of this room begins here; nothing else may call protobuf_c_message_unpack.
  */
 #include <protobuf-c/protobuf-c.h>
 
@@ -11,7 +11,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 
-/* How often a repeated field may come, packed or not. One that is not listed may not come at all. */
+/* How often a repeated field may come, packed or not; one that is not listed may not. */
 struct unpack_count {
 	const ProtobufCMessageDescriptor *message;
 	uint32_t field;
@@ -29,7 +29,7 @@ struct unpack_limits {
 
 enum { UNPACK_FIELDS_MAX = 32 }; /* that one of our messages may know */
 
-/* The message, in the arena whole (unpacked, with copies of all strings); NULL with err naming field
- * and limit. A field that is not `repeated` may come once. */
+/* The message, in the arena whole (unpacked, with copies of all strings); NULL with err naming
+ * field and limit. A field that is not `repeated` may come once. */
 void *unpack(const ProtobufCMessageDescriptor *message, const struct unpack_limits *limits,
 	     struct bytes body, struct arena *arena, struct err *err);

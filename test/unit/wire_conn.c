@@ -1,4 +1,4 @@
-/* One connection as bytes: both preambles, frames in any pieces, and every way to be turned away. */
+/* One connection as bytes: preambles, frames in any pieces, and every way to be turned away. */
 #include "wire/conn.h"
 
 #include "check.h"
@@ -59,7 +59,7 @@ static void preamble_is_the_protocol(void)
 {
 	static const uint8_t head[] = { 0x8b, 'w', 'e', 'f', 't', 13, 10, 0, 0, 0, 0, 1,
 					0,    0,   0,   1,   0,   0,  0,  0, 0, 0, 0, 0 };
-	/* BLAKE2b with 8 bytes of output over "weft", by another implementation (Python's hashlib) */
+	/* BLAKE2b-64 of "weft", by another implementation (Python's hashlib) */
 	static const uint8_t tag[8] = { 0x94, 0x35, 0x35, 0x4a, 0x6d, 0x7e, 0xbd, 0xbd };
 	static const uint8_t random[16] = { 1, 2, 3 };
 	struct wire_conn conn;

@@ -164,8 +164,7 @@ static int send_datagram(struct netlink *nl, const void *data, size_t len)
 	return sent < 0 ? -errno : 0;
 }
 
-/* 0: nothing is queued. */
-static ssize_t receive(struct netlink *nl)
+ssize_t netlink_receive(struct netlink *nl)
 {
 	ssize_t got;
 
@@ -324,7 +323,7 @@ static void run_datagram(struct netlink_batch *batch, size_t from, size_t to, si
 		return;
 	}
 	while (!complete) {
-		ssize_t got = receive(batch->nl);
+		ssize_t got = netlink_receive(batch->nl);
 
 		if (got > 0)
 			complete = read_answers(batch, (size_t)got, base_seq, last, first);
@@ -413,7 +412,7 @@ static enum reading read_all(struct netlink *nl, struct asking *asking)
 {
 	for (;;) {
 		const struct nlmsghdr *message = (const void *)nl->buffer;
-		ssize_t got = receive(nl);
+		ssize_t got = netlink_receive(nl);
 		int left = (int)got;
 
 		if (got == -ENOBUFS) { /* a part is missing, the rest still comes */

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <libmnl/libmnl.h>
 
 #include "base/err.h"
@@ -27,8 +28,11 @@ struct netlink {
 /* protocol: NETLINK_ROUTE or NETLINK_NETFILTER. */
 int netlink_open(struct netlink *nl, int protocol, struct err *err);
 
-/* Listen to these multicast groups; reading the socket does not block from then on. */
+/* Listen to these multicast groups. */
 int netlink_subscribe(struct netlink *nl, size_t n, const int *groups, struct err *err);
+
+/* One datagram into nl->buffer, without waiting; 0: none is queued. -ENOBUFS: some were lost. */
+ssize_t netlink_receive(struct netlink *nl);
 
 /* Use a socket that somebody else opened, in whatever network namespace, and keeps. Refuses what
  * is not an rtnetlink socket. */

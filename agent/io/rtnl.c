@@ -1,16 +1,28 @@
 #include "io/rtnl.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/ip.h>
 #include <linux/neighbour.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "io/attr.h"
 
 /* ---- links */
+
+bool rtnl_is_host_end(const char *name)
+{
+	if (strlen(name) != 14 || strncmp(name, "wf", 2) != 0)
+		return false;
+	for (const char *c = name + 2; *c; c++)
+		if (!isdigit((unsigned char)*c) && (*c < 'a' || *c > 'f'))
+			return false;
+	return true;
+}
 
 static void read_vxlan(const struct nlattr *data, struct rtnl_vxlan *ret)
 {
@@ -229,7 +241,7 @@ bool rtnl_read_route(const struct nlmsghdr *message, struct rtnl_route *ret)
 		return false;
 	attr_table(message, sizeof(*header), at, RTA_ENCAP + 1);
 	*ret = (struct rtnl_route){
-		.dst = {.ip = attr_be32(at[RTA_DST], 0), .len = header->rtm_dst_len},
+		.dst = { .ip = attr_be32(at[RTA_DST], 0), .len = header->rtm_dst_len },
 		.metric = attr_u32(at[RTA_PRIORITY], 0),
 		.type = header->rtm_type,
 		.scope = header->rtm_scope,

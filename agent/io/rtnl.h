@@ -63,9 +63,12 @@ bool rtnl_read_address(const struct nlmsghdr *message, struct rtnl_address *ret)
 bool rtnl_read_route(const struct nlmsghdr *message, struct rtnl_route *ret);
 bool rtnl_read_neigh(const struct nlmsghdr *message, struct rtnl_neigh *ret);
 
+/* Is it the name of a host end: "wf" and 12 hex digits? */
+bool rtnl_is_host_end(const char *name);
+
 /* Each appends one message. type: RTM_NEW... or RTM_DEL... */
-void rtnl_put_address(struct netlink_batch *batch, uint16_t type, const struct rtnl_address *address,
-		      netlink_name name, const void *object);
+void rtnl_put_address(struct netlink_batch *batch, uint16_t type,
+		      const struct rtnl_address *address, netlink_name name, const void *object);
 void rtnl_put_route(struct netlink_batch *batch, uint16_t type, uint16_t flags,
 		    const struct rtnl_route *route, netlink_name name, const void *object);
 void rtnl_put_neigh(struct netlink_batch *batch, uint16_t type, const struct rtnl_neigh *neigh,

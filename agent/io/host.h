@@ -1,8 +1,8 @@
 #pragma once
 /*
  * What the machine says about itself: which address and device carry the tunnel, whether its routes
- * leave room for the range, and who it is. Called at start and when the monitor says that addresses
- * or links changed; only reads. Everything may be missing: the caller decides what that means.
+ * leave room for the range, and who it is. Called at start, and when the monitor says that addresses
+ * or links changed. Only reads, and anything may be missing: the caller decides what that means.
  */
 #include "core/event.h"
 #include "base/err.h"
@@ -12,24 +12,26 @@ struct host_wish {
 	uint32_t node_ip;  /* --node-ip; 0: not given */
 	const char *iface; /* --iface; NULL or "": not given */
 	size_t n_peers;
-	const uint32_t *peers; /* addresses of peers, as far as known; IPv4 in host order */
-	struct prefix range;   /* addresses inside never carry the tunnel */
+	const uint32_t *peers; /* addresses of peers, as far as known */
+	struct prefix range;   /* no address inside carries the tunnel; length 0: not known yet */
 };
 
-/* Choose the underlay. Always fills *ret; without a usable one `have` is false and `text` says why,
- * else `text` is the choice, its reason and what was passed over. */
+/* Choose the underlay. Always fills *ret: without a usable one `have` is false and `text` says why,
+ * else `text` is the choice, its reason, and what was passed over. */
 void host_underlay(struct netlink *nl, const struct host_wish *wish, struct underlay *ret);
 
-/* -EEXIST and a sentence if a route of the host (not the default route, not ours) lies inside the
+/* -EEXIST and a sentence if a route of the host, neither a default route nor ours, lies inside the
  * range or covers it. */
 int host_range_overlap(struct netlink *nl, struct prefix range, struct err *err);
 
 struct host_facts {
-	struct mac mac; /* of the underlay's device, else of the first Ethernet device not ours */
 	bool have_mac;
-	uint64_t
-		netns_cookie; /* never repeated while the kernel lives; 0: the kernel has none (before 5.14) */
-	char boot_id[40]; /* texts as the kernel and the system give them; empty: missing */
+	struct mac mac; /* of the underlay's device, else of the first Ethernet device not ours */
+	/* Never given twice while the kernel lives, but counted anew by the next; 0: the kernel has
+	 * none (before 5.14). */
+	uint64_t netns_cookie;
+	/* Texts as the kernel and the system give them, without the final newline; empty: missing. */
+	char boot_id[40];
 	char machine_id[40];
 	char product_uuid[40];
 };
@@ -39,4 +41,5 @@ void host_facts(struct netlink *nl, uint32_t underlay_ifindex, struct host_facts
 /* tmpfs or ramfs: gone with the kernel, as pod records must be. */
 int host_is_memory(const char *path, bool *ret, struct err *err);
 
+/* Does this kernel speak IPv6 at all? */
 bool host_has_ipv6(void);

@@ -18,9 +18,10 @@
 #include "io/netlink.h"
 
 struct kernel;
+struct log;
 
-/* Opens the sockets; needs the network namespace it is called in from then on. */
-int kernel_new(struct kernel **ret, struct err *err);
+/* Opens the sockets, in the network namespace it is called in. The log stays the caller's. */
+int kernel_new(struct log *log, struct kernel **ret, struct err *err);
 void kernel_free(struct kernel *kernel);
 
 /* What to aim at from now on. Copies everything. A pod must be in it when the first pass after its

@@ -140,42 +140,44 @@ static inline struct bytes writer_bytes(const struct writer *w)
 	return (struct bytes){ .data = w->data, .len = w->len };
 }
 
+static inline bool writer_has(struct writer *w, size_t len)
+{
+	if (len > w->room - w->len)
+		w->broken = true;
+	return !w->broken;
+}
+
 /* Room for the next len bytes, to be filled by the caller at once; NULL once broken. */
 static inline uint8_t *writer_reserve(struct writer *w, size_t len)
 {
-	uint8_t *at;
-
-	if (w->broken || len > w->room - w->len) {
-		w->broken = true;
+	if (!writer_has(w, len))
 		return NULL;
-	}
-	at = w->data + w->len;
 	w->len += len;
-	return at;
+	return w->data + w->len - len;
 }
 
 static inline void writer_put(struct writer *w, const void *data, size_t len)
 {
-	uint8_t *at = len > 0 ? writer_reserve(w, len) : NULL;
-
-	if (at)
-		memcpy(at, data, len);
+	if (len == 0 || !writer_has(w, len))
+		return;
+	memcpy(w->data + w->len, data, len);
+	w->len += len;
 }
 
 static inline void writer_be(struct writer *w, uint64_t value, size_t width)
 {
-	uint8_t *at = writer_reserve(w, width);
-
-	for (size_t i = 0; at && i < width; i++)
-		at[i] = (uint8_t)(value >> (8 * (width - 1 - i)));
+	if (!writer_has(w, width))
+		return;
+	for (size_t i = width; i-- > 0;)
+		w->data[w->len++] = (uint8_t)(value >> (8 * i));
 }
 
 static inline void writer_le(struct writer *w, uint64_t value, size_t width)
 {
-	uint8_t *at = writer_reserve(w, width);
-
-	for (size_t i = 0; at && i < width; i++)
-		at[i] = (uint8_t)(value >> (8 * i));
+	if (!writer_has(w, width))
+		return;
+	for (size_t i = 0; i < width; i++)
+		w->data[w->len++] = (uint8_t)(value >> (8 * i));
 }
 
 static inline void writer_u8(struct writer *w, uint8_t value)

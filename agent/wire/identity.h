@@ -13,12 +13,15 @@ struct identity {
 	uint64_t incarnation;
 };
 
-/* A new identity from 32 random bytes. */
+/* A new identity from 32 random bytes; incarnation 0, to be raised and synced before the first
+ * packet. */
 void identity_make(struct identity *ret, const uint8_t random[32], const struct binding *binding);
 struct uid identity_uid(const struct identity *identity);
 /* Locally administered unicast MAC derived from the uid; `attempt` > 0 takes another when two are
  * equal. */
 struct mac identity_vtep_mac(const struct uid *uid, uint8_t attempt);
+/* From what the machine says of itself, without line ends. What it does not say (empty) stays zero
+ * and is never counted as different. */
 struct binding identity_binding(struct bytes machine_id, struct bytes product_uuid,
 				struct bytes primary_mac);
 /* True when two of the three parts differ: a cloned disk (protocol.md 2.1). */
@@ -28,6 +31,9 @@ bool identity_is_clone(const struct binding *was, const struct binding *is);
 struct boot_id identity_boot(struct bytes kernel_boot_id, uint64_t netns_cookie,
 			     const uint8_t run_random[16]);
 
+/* The file: magic and format 8 | secret key 32 | public key 32 | binding 24 | incarnation 8 |
+ * CRC-32C 4. Written whole, by rename, so it is whole or an old one. */
 enum { IDENTITY_FILE_MAX = 256 };
 size_t identity_encode(const struct identity *identity, uint8_t buf[static IDENTITY_FILE_MAX]);
+/* -EBADMSG when this is no identity file, is damaged or of another format. */
 int identity_decode(struct bytes file, struct identity *ret, struct err *err);

@@ -27,9 +27,9 @@ enum { IP_SADDR = 12, IP_DADDR = 16, UDP_DPORT = 2, TCP_FLAGS = 13 };
 #define LOOPBACK_OUTSIDE "loopback_from_outside"
 
 const struct nft_set_kind nft_sets[NFT_SETS] = {
-	{NFT_SET_MEMBERS, TYPE_IPADDR,                            4 },
-	{ NFT_SET_PODS,   TYPE_IFNAME << TYPE_BITS | TYPE_IPADDR, 20},
-	{ NFT_SET_OPENED, TYPE_IFNAME,                            16},
+	{ NFT_SET_MEMBERS, TYPE_IPADDR, 4 },
+	{ NFT_SET_PODS, TYPE_IFNAME << TYPE_BITS | TYPE_IPADDR, 20 },
+	{ NFT_SET_OPENED, TYPE_IFNAME, 16 },
 };
 
 const char *const nft_counters[NFT_COUNTERS] = { NFT_SPOOFED, POD_VXLAN, OUTER_DROPPED,
@@ -45,12 +45,12 @@ const char *const nft_counters[NFT_COUNTERS] = { NFT_SPOOFED, POD_VXLAN, OUTER_D
  *                  decide about a connection's source wins
  */
 const struct nft_chain_kind nft_chains[NFT_CHAINS] = {
-	{"from_pods",    NULL,     0,                    0                     }, /* first: others jump to it */
-	{ "prerouting",  "filter", NF_INET_PRE_ROUTING,  NF_IP_PRI_RAW         },
-	{ "output",      "filter", NF_INET_LOCAL_OUT,    NF_IP_PRI_RAW         },
-	{ "input",       "filter", NF_INET_LOCAL_IN,     NF_IP_PRI_FILTER      },
-	{ "forward",     "filter", NF_INET_FORWARD,      NF_IP_PRI_MANGLE      },
-	{ "postrouting", "nat",    NF_INET_POST_ROUTING, NF_IP_PRI_NAT_SRC + 10},
+	{ "from_pods", NULL, 0, 0 }, /* first: others jump to it */
+	{ "prerouting", "filter", NF_INET_PRE_ROUTING, NF_IP_PRI_RAW },
+	{ "output", "filter", NF_INET_LOCAL_OUT, NF_IP_PRI_RAW },
+	{ "input", "filter", NF_INET_LOCAL_IN, NF_IP_PRI_FILTER },
+	{ "forward", "filter", NF_INET_FORWARD, NF_IP_PRI_MANGLE },
+	{ "postrouting", "nat", NF_INET_POST_ROUTING, NF_IP_PRI_NAT_SRC + 10 },
 };
 
 /* ---- expressions. libnftnl owns what was added to a rule; running out of memory aborts. */
@@ -369,24 +369,24 @@ static const struct {
 	const char *comment;
 	bool (*build)(struct nftnl_rule *rule, const struct nft_settings *settings);
 } rules[] = {
-	{"from_pods",    "pods have no IPv6 yet",                drop_no_ipv4   },
-	{ "from_pods",   "a pod builds no tunnels here",         drop_pod_vxlan },
-	{ "from_pods",   "a pod uses its own address only",      drop_spoofed   },
-	{ "prerouting",  "127.0.0.0/8 never comes from outside", drop_loopback  },
-	{ "prerouting",  "what pods send",                       jump_from_pods },
-	{ "prerouting",  "out of the tunnel",                    accept_inner   },
-	{ "prerouting",  "tunnel packets need no conntrack",     untrack_in     },
-	{ "output",      "tunnel packets need no conntrack",     untrack_out    },
-	{ "input",       "only members send through the tunnel", drop_not_member},
-	{ "forward",     "segments that fit the tunnel",         clamp          },
-	{ "postrouting", "not from the range",                   leave_others   },
-	{ "postrouting", "stays in the range",                   leave_inside   },
-	{ "postrouting", "stays in the range",                   leave_tunnel   },
-	{ "postrouting", "stays in the range",                   leave_pods     },
-	{ "postrouting", "kube-proxy decides about these",       leave_marked   },
-	{ "postrouting", "the tunnel itself",                    leave_outer    },
-	{ "postrouting", "nodes see pods' own addresses",        leave_nodes    },
-	{ "postrouting", "leaves the range",                     masquerade     },
+	{ "from_pods", "pods have no IPv6 yet", drop_no_ipv4 },
+	{ "from_pods", "a pod builds no tunnels here", drop_pod_vxlan },
+	{ "from_pods", "a pod uses its own address only", drop_spoofed },
+	{ "prerouting", "127.0.0.0/8 never comes from outside", drop_loopback },
+	{ "prerouting", "what pods send", jump_from_pods },
+	{ "prerouting", "out of the tunnel", accept_inner },
+	{ "prerouting", "tunnel packets need no conntrack", untrack_in },
+	{ "output", "tunnel packets need no conntrack", untrack_out },
+	{ "input", "only members send through the tunnel", drop_not_member },
+	{ "forward", "segments that fit the tunnel", clamp },
+	{ "postrouting", "not from the range", leave_others },
+	{ "postrouting", "stays in the range", leave_inside },
+	{ "postrouting", "stays in the range", leave_tunnel },
+	{ "postrouting", "stays in the range", leave_pods },
+	{ "postrouting", "kube-proxy decides about these", leave_marked },
+	{ "postrouting", "the tunnel itself", leave_outer },
+	{ "postrouting", "nodes see pods' own addresses", leave_nodes },
+	{ "postrouting", "leaves the range", masquerade },
 };
 
 /* ---- the comment with the hash */

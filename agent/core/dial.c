@@ -108,9 +108,12 @@ static void dial(struct core *core, const struct endpoint *endpoint, enum link_w
 	dial_failed(core, endpoint);
 }
 
+/* Where a stranger claims to listen is no reason to connect there; one without a row will dial us.
+ */
 static bool worth_dialling(const struct core *core, const struct member *member)
 {
-	return !uid_eq(&member->uid, &core->settings.uid) &&
+	return (core->view.version == 0 || ledger_peer_by_uid(&core->view, &member->uid)) &&
+	       !uid_eq(&member->uid, &core->settings.uid) &&
 	       member->body.state == MEMBER_STATE_ALIVE && !links_with(&core->links, &member->uid);
 }
 

@@ -111,11 +111,34 @@ static void outdo(struct core *core, const struct member_update *update)
 		  (unsigned long long)core->clones_seen);
 }
 
+/* A newcomer is heard of before its ATTACH shows in the ledger, so some members without a row are
+ * kept; but anybody can invent them, so only so many. One that is turned away here is taken as soon
+ * as it has a row: digests still differ. */
+static bool admits(struct core *core, const struct uid *uid)
+{
+	if (members_find(&core->members, uid) != MEMBER_NONE ||
+	    ledger_peer_by_uid(&core->view, uid))
+		return true;
+	if (core->n_strangers >= STRANGERS_MAX)
+		return false;
+	core->n_strangers++;
+	return true;
+}
+
+static void recount_strangers(struct core *core)
+{
+	core->n_strangers = 0;
+	for (size_t i = 0; i < core->members.n; i++)
+		core->n_strangers += !ledger_peer_by_uid(&core->view, &core->members.slots[i]->uid);
+}
+
 void gossip_delta(struct core *core, struct link *link, const struct delta *delta)
 {
 	for (size_t i = 0; i < delta->n_members; i++) {
 		uint32_t slot;
 
+		if (!admits(core, &delta->members[i].uid))
+			continue;
 		switch (members_merge(&core->members, &delta->members[i], core->out.now, &slot)) {
 		case MERGE_NEWER:
 			spread(core, slot, link);
@@ -277,6 +300,7 @@ void gossip_feed(struct core *core, struct link *link, const struct feed *feed)
 
 void gossip_view_changed(struct core *core)
 {
+	recount_strangers(core);
 	for (size_t i = 0; i < core->links.n; i++)
 		if (core->links.items[i]->state == LINK_UP &&
 		    core->links.items[i]->has_version < core->view.version)

@@ -233,7 +233,7 @@ void greet_bye(struct core *core, struct link *link, const struct bye *bye)
 		dial_mismatched(core, &link->remote);
 	if (bye->reason == BYE_SELF && link->dialled && !link->greeted)
 		dial_is_self(core, &link->remote);
-	for (size_t i = 0; bye->reason == BYE_FULL && i < bye->n_try_instead; i++)
+	for (size_t i = 0; link->dialled && bye->reason == BYE_FULL && i < bye->n_try_instead; i++)
 		(void)dial_target(&core->dial, &bye->try_instead[i]);
 	if (link->state == LINK_DRAIN)
 		return;

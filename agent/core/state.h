@@ -26,8 +26,9 @@ struct core {
 	struct underlay underlay;
 
 	struct members members;
-	uint64_t my_version; /* of our own member record */
-	bool say_again;      /* our record changed: say it at the end of the step */
+	uint64_t my_version;  /* of our own member record */
+	uint32_t n_strangers; /* members that the ledger has no row of */
+	bool say_again;       /* our record changed: say it at the end of the step */
 	struct links links;
 	struct dial dial;
 

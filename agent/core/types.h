@@ -23,6 +23,7 @@ enum {
 	ZONE_LEN_MAX = 63,
 	TEXT_LEN_MAX = 255,      /* a sentence for a person */
 	MEMBERS_MAX = 10240,     /* design point 10,000 peers */
+	STRANGERS_MAX = 256,     /* members kept that no ledger row vouches for */
 	MEMBER_BODY_MAX = 1024,  /* bytes of one gossiped body */
 	DELTA_MEMBERS_MAX = 256, /* member records in one frame */
 	FEED_PEERS_MAX = 128,    /* ledger rows of peers in one frame */

@@ -108,10 +108,11 @@ static bool shadowed(const struct core *core, const struct member *member)
 	return false;
 }
 
+/* Only who is in the ledger: a stranger's word opens no way into the tunnel. */
 static bool reachable(const struct core *core, const struct member *member)
 {
-	return member && member->body.vtep_ip && !uid_eq(&member->uid, &core->settings.uid) &&
-	       !shadowed(core, member);
+	return member->body.vtep_ip && !uid_eq(&member->uid, &core->settings.uid) &&
+	       ledger_peer_by_uid(&core->view, &member->uid) && !shadowed(core, member);
 }
 
 static uint32_t add_peer(struct building *b, const struct member *member)

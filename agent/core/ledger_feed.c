@@ -1,6 +1,7 @@
 /*
  * The change feed, sending side (protocol.md 2.5): the rows of one copy of the ledger in ascending
- * order of the version that last changed them. gossip.c sends them, keeper.c writes them to its log.
+ * order of the version that last changed them. gossip.c sends them, keeper.c writes them to its
+ * log.
  */
 #include <assert.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /*
  * The change feed, receiving side (protocol.md 2.5): rows on their way into a copy of the ledger.
- * gossip.c receives them, keeper.c reads them back from its log. A peer may send anything: rows that
- * break the law are refused, rows that do not give the digest they claim are not taken.
+ * gossip.c receives them, keeper.c reads them back from its log. A peer may send anything: rows
+ * that break the law are refused, rows that do not give the digest they claim are not taken.
  *
  * Why frames may come in any order, from several senders, again and again: a row's `changed` only
  * rises. Once every frame up to `cursor` has come, each row whose newest change is at or below it

@@ -88,7 +88,7 @@ static void expect_prefix(const struct disk *disk, size_t n, const struct chosen
 		CHECK_UINT(ledger_digest_recompute(found), found->digest);
 		return;
 	}
-	CHECK(!"a value that was never chosen");
+	CHECK_STR("a value that was never chosen", "a chosen one");
 }
 
 static void every_prefix(struct disk *disk, const struct chosen *chosen)

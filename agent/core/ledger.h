@@ -101,7 +101,8 @@ enum intake_result {
 
 void intake_init(struct ledger_intake *intake);
 void intake_done(struct ledger_intake *intake);
-/* Forget what is held. after 0: a full copy is wanted, to replace what the ledger shows. */
+/* Forget what is held. after: the version that the ledger shows, never intake_wants(), which counts
+ * what is forgotten here; or 0: a full copy is wanted, to replace what the ledger shows. */
 void intake_restart(struct ledger_intake *intake, uint64_t after);
 /* From where to ask for rows: what is held already need not come again. */
 uint64_t intake_wants(const struct ledger_intake *intake, const struct ledger *ledger);

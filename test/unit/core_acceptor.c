@@ -197,7 +197,8 @@ static void life_after_a_torn_value(void)
 	arena_done(&disk.arena);
 }
 
-/* A config that changed late comes late in the order of changes, and a whole still begins with it. */
+/* A config that changed late comes late in the order of changes, and a whole still begins with
+ * it. */
 static void a_whole_begins_with_its_config(void)
 {
 	struct ledger ledger = ledger_of(20);

@@ -1,4 +1,5 @@
-/* What a peer that lies, or is broken, cannot do to a view. Honest feeds are in core_ledger_feed.c. */
+/* What a peer that lies, or is broken, cannot do to a view. Honest feeds are in
+ * core_ledger_feed.c. */
 #include "core/ledger_rows.h"
 #include "ledgers.h"
 

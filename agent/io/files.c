@@ -1,0 +1,224 @@
+#include "io/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/xalloc.h"
+
+#define LOCK_NAME "lock"
+
+/* ---- directories */
+
+static int make_with_parents(const char *path)
+{
+	char part[FILES_PATH_MAX];
+
+	for (size_t i = 1; i <= strlen(path); i++) {
+		if (path[i] != '/' && path[i] != '\0')
+			continue;
+		memcpy(part, path, i);
+		part[i] = '\0';
+		if (mkdir(part, 0700) < 0 && errno != EEXIST)
+			return -errno;
+	}
+	return 0;
+}
+
+int directory_open(struct directory *dir, const char *path, struct err *err)
+{
+	int result;
+
+	*dir = DIRECTORY_CLOSED;
+	if (strlen(path) >= sizeof(dir->path))
+		return err_set(err, ENAMETOOLONG, "make directory '%s'", path);
+	strcpy(dir->path, path);
+	result = make_with_parents(path);
+	if (result < 0)
+		return err_set(err, -result, "make directory '%s'", path);
+	dir->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir->fd < 0)
+		return err_set(err, errno, "open directory '%s'", path);
+	return 0;
+}
+
+static int say_who_holds_it(const struct directory *dir, struct err *err)
+{
+	struct bytes content = { 0 };
+	char pid[16] = "";
+
+	/* What the holder wrote; it may be about to. */
+	if (file_read(dir, LOCK_NAME, sizeof(pid), &content, NULL) == 0) {
+		size_t len = 0;
+
+		while (len < content.len && len < sizeof(pid) - 1 && content.data[len] >= '0' &&
+		       content.data[len] <= '9')
+			len++;
+		if (len > 0)
+			memcpy(pid, content.data, len);
+		free((void *)(uintptr_t)content.data);
+	}
+	return err_set(err, EWOULDBLOCK, "another weftd (pid %s) uses %s",
+		       pid[0] ? pid : "not known", dir->path);
+}
+
+int directory_lock(struct directory *dir, struct err *err)
+{
+	char pid[16];
+	int len;
+
+	dir->lock_fd = openat(dir->fd, LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (dir->lock_fd < 0)
+		return err_set(err, errno, "open '%s/" LOCK_NAME "'", dir->path);
+	if (flock(dir->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+		int code = errno;
+
+		close(dir->lock_fd);
+		dir->lock_fd = -1;
+		return code == EWOULDBLOCK
+			       ? say_who_holds_it(dir, err)
+			       : err_set(err, code, "lock '%s/" LOCK_NAME "'", dir->path);
+	}
+	/* For people only, so a full disk is no reason to stop here. */
+	len = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
+	if (ftruncate(dir->lock_fd, 0) < 0 || write(dir->lock_fd, pid, (size_t)len) != len)
+		return 0;
+	return 0;
+}
+
+void directory_close(struct directory *dir)
+{
+	if (dir->fd >= 0)
+		close(dir->fd);
+	if (dir->lock_fd >= 0)
+		close(dir->lock_fd);
+	dir->fd = dir->lock_fd = -1;
+}
+
+int directory_sync(const struct directory *dir, struct err *err)
+{
+	return fsync(dir->fd) < 0 ? err_set(err, errno, "sync directory '%s'", dir->path) : 0;
+}
+
+/* ---- files */
+
+int fd_write_all(int fd, struct bytes bytes)
+{
+	while (bytes.len > 0) {
+		ssize_t n = write(fd, bytes.data, bytes.len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		bytes.data += n;
+		bytes.len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* Returns how many bytes came before the end, or -errno. */
+static ssize_t read_all(int fd, uint8_t *buffer, size_t size)
+{
+	size_t len = 0;
+
+	while (len < size) {
+		ssize_t n = read(fd, buffer + len, size - len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		len += (size_t)n;
+	}
+	return (ssize_t)len;
+}
+
+static int read_open(int fd, size_t max, struct bytes *ret)
+{
+	struct stat stat;
+	uint8_t *buffer;
+	ssize_t len;
+
+	if (fstat(fd, &stat) < 0)
+		return -errno;
+	if (!S_ISREG(stat.st_mode))
+		return -EINVAL;
+	if ((uint64_t)stat.st_size > max)
+		return -EFBIG;
+	buffer = xmalloc((size_t)stat.st_size + 1);
+	len = read_all(fd, buffer, (size_t)stat.st_size);
+	if (len < 0) {
+		free(buffer);
+		return (int)len;
+	}
+	*ret = (struct bytes){ .data = buffer, .len = (size_t)len };
+	return 0;
+}
+
+int file_read(const struct directory *dir, const char *name, size_t max, struct bytes *ret,
+	      struct err *err)
+{
+	int fd = openat(dir->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), result;
+
+	if (fd < 0)
+		return err_set(err, errno, "open '%s/%s'", dir->path, name);
+	result = read_open(fd, max, ret);
+	close(fd);
+	return result < 0 ? err_set(err, -result, "read '%s/%s'", dir->path, name) : 0;
+}
+
+static int write_new(const struct directory *dir, const char *name, struct bytes content, bool sync)
+{
+	int fd = openat(dir->fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int result;
+
+	if (fd < 0)
+		return -errno;
+	result = fd_write_all(fd, content);
+	if (result == 0 && sync && fdatasync(fd) < 0)
+		result = -errno;
+	if (close(fd) < 0 && result == 0)
+		result = -errno;
+	return result;
+}
+
+int file_swap(const struct directory *dir, const char *name, struct bytes content, bool sync,
+	      struct err *err)
+{
+	char fresh[FILES_NAME_MAX + sizeof(".new")];
+	int result;
+
+	snprintf(fresh, sizeof(fresh), "%s.new", name);
+	result = write_new(dir, fresh, content, sync);
+	if (result < 0) {
+		unlinkat(dir->fd, fresh, 0);
+		return err_set(err, -result, "write '%s/%s'", dir->path, fresh);
+	}
+	result = file_rename(dir, fresh, name, err);
+	if (result < 0)
+		unlinkat(dir->fd, fresh, 0);
+	return result;
+}
+
+int file_replace(const struct directory *dir, const char *name, struct bytes content,
+		 struct err *err)
+{
+	int result = file_swap(dir, name, content, true, err);
+
+	return result < 0 ? result : directory_sync(dir, err);
+}
+
+int file_rename(const struct directory *dir, const char *from, const char *to, struct err *err)
+{
+	if (renameat(dir->fd, from, dir->fd, to) < 0)
+		return err_set(err, errno, "rename '%s/%s' to '%s'", dir->path, from, to);
+	return 0;
+}

@@ -1,0 +1,44 @@
+#pragma once
+/*
+ * Small files in a directory of ours: read whole, replaced whole, locked. A directory is held open
+ * and its path kept for what is said about it, so that every error names the file. Used at start
+ * (identity, boot) and by store.c for the logs.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+enum { FILES_PATH_MAX = 240, FILES_NAME_MAX = 64 };
+
+struct directory {
+	int fd;      /* -1: closed */
+	int lock_fd; /* -1: not locked */
+	char path[FILES_PATH_MAX];
+};
+
+#define DIRECTORY_CLOSED ((struct directory){ .fd = -1, .lock_fd = -1 })
+
+/* Made if absent, with its parents, 0700. */
+int directory_open(struct directory *dir, const char *path, struct err *err);
+/* -EWOULDBLOCK and "another weftd (pid N) uses PATH" if somebody holds it. Until closed. */
+int directory_lock(struct directory *dir, struct err *err);
+void directory_close(struct directory *dir);
+/* What was renamed, made or removed in it lasts. */
+int directory_sync(const struct directory *dir, struct err *err);
+
+/* The whole file, at most `max` bytes; *ret is the caller's, for free(). -ENOENT: there is none;
+ * -EFBIG: it is larger. */
+int file_read(const struct directory *dir, const char *name, size_t max, struct bytes *ret,
+	      struct err *err);
+/* Written beside it and renamed: whoever looks sees the old content or the new. 0600. `sync`: the
+ * content is on disk before the name leads to it; the name itself lasts after directory_sync(). */
+int file_swap(const struct directory *dir, const char *name, struct bytes content, bool sync,
+	      struct err *err);
+/* The same, and all of it is on disk when this returns. */
+int file_replace(const struct directory *dir, const char *name, struct bytes content,
+		 struct err *err);
+int file_rename(const struct directory *dir, const char *from, const char *to, struct err *err);
+/* All of it, or -errno without a sentence. */
+int fd_write_all(int fd, struct bytes bytes);

@@ -1,0 +1,527 @@
+#include "options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "base/vec.h"
+
+enum { ENV_NAME_MAX = 40, RANGE_LEN_MIN = 12, RANGE_LEN_MAX = 24 };
+
+/* ---- values */
+
+static int expected(struct err *err, const char *what, const char *text)
+{
+	return err_set(err, EINVAL, "expected %s, got '%.80s'", what, text);
+}
+
+static int parse_switch(const char *text, bool *ret, struct err *err)
+{
+	static const char *const yes[] = { "yes", "on", "true", "1" };
+	static const char *const no[] = { "no", "off", "false", "0" };
+
+	for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
+		if (strcmp(text, yes[i]) == 0 || strcmp(text, no[i]) == 0) {
+			*ret = strcmp(text, yes[i]) == 0;
+			return 0;
+		}
+	}
+	return expected(err, "on or off", text);
+}
+
+static int parse_u32(const char *text, uint64_t min, uint64_t max, uint32_t *ret, struct err *err)
+{
+	uint64_t value;
+	int result = text_parse_number(text, min, max, &value, err);
+
+	if (result == 0)
+		*ret = (uint32_t)value;
+	return result;
+}
+
+static int parse_port(const char *text, uint16_t *ret, struct err *err)
+{
+	uint32_t port;
+	int result = parse_u32(text, 1, 65535, &port, err);
+
+	if (result == 0)
+		*ret = (uint16_t)port;
+	return result;
+}
+
+/* Copy a text of 1..max bytes, all of them letters, digits or among `also`. */
+static int parse_word(const char *text, char *ret, size_t max, const char *also, const char *what,
+		      struct err *err)
+{
+	size_t len = strlen(text);
+
+	if (len == 0 || len > max)
+		return expected(err, what, text);
+	for (size_t i = 0; i < len; i++)
+		if (!isalnum((unsigned char)text[i]) && !strchr(also, text[i]))
+			return expected(err, what, text);
+	memcpy(ret, text, len + 1);
+	return 0;
+}
+
+static int parse_path(const char *text, char *ret, struct err *err)
+{
+	size_t len = strlen(text);
+
+	if (text[0] != '/' || len > OPTIONS_PATH_MAX)
+		return expected(err, "an absolute path of at most 200 bytes", text);
+	while (len > 1 && text[len - 1] == '/')
+		len--;
+	memcpy(ret, text, len);
+	ret[len] = '\0';
+	return 0;
+}
+
+/* ---- one function per flag */
+
+static int set_name(struct options *o, const char *text, struct err *err)
+{
+	return parse_word(text, o->name, NAME_LEN_MAX, ".-_",
+			  "a node name of letters, digits, '-', '_' and '.'", err);
+}
+
+static int set_cluster(struct options *o, const char *text, struct err *err)
+{
+	return parse_word(text, o->cluster, OPTIONS_CLUSTER_MAX, ".-_",
+			  "at most 63 letters, digits, '-', '_' and '.'", err);
+}
+
+static int set_init(struct options *o, const char *text, struct err *err)
+{
+	o->init_alone = strcmp(text, "alone") == 0;
+	o->init = true;
+	if (o->init_alone || parse_switch(text, &o->init, NULL) == 0)
+		return 0;
+	return expected(err, "nothing, or 'alone'", text);
+}
+
+static int set_auth(struct options *o, const char *text, struct err *err)
+{
+	if (strcmp(text, "none") != 0)
+		return expected(err, "'none', which is all there is yet", text);
+	o->auth_none = true;
+	return 0;
+}
+
+static bool is_name(const char *text)
+{
+	char name[NAME_LEN_MAX + 1];
+
+	return parse_word(text, name, NAME_LEN_MAX, ".-_", "", NULL) == 0;
+}
+
+/* NAME or NAME:PORT; addresses are told apart before. */
+static bool split_name(char *text, struct peer_name *ret)
+{
+	char *colon = strchr(text, ':');
+
+	if (colon) {
+		*colon = '\0';
+		if (parse_port(colon + 1, &ret->port, NULL) < 0)
+			return false;
+	}
+	if (!is_name(text))
+		return false;
+	memcpy(ret->host, text, strlen(text) + 1);
+	return true;
+}
+
+static bool split_address(const char *text, struct peer_name *ret)
+{
+	char shown[TEXT_ENDPOINT_MAX];
+	uint8_t ip[16], ip_len;
+
+	if (text_parse_endpoint(text, 0, ip, &ip_len, &ret->port, NULL) < 0)
+		return false;
+	if (ip_len == 16)
+		text_ip6(shown, ip);
+	else
+		snprintf(shown, sizeof(shown), "%u.%u.%u.%u", ip[0], ip[1], ip[2], ip[3]);
+	memcpy(ret->host, shown, strlen(shown) + 1);
+	return true;
+}
+
+static int add_peer(struct options *o, const char *text, size_t len, struct err *err)
+{
+	struct peer_name peer = { 0 };
+	char one[NAME_LEN_MAX + sizeof(":65535")];
+
+	if (o->n_peers == OPTIONS_PEERS_MAX)
+		return err_set(err, EINVAL, "at most %d peers: some are enough to find the others",
+			       OPTIONS_PEERS_MAX);
+	snprintf(one, sizeof(one), "%.*s", (int)len, text);
+	if (len >= sizeof(one) || (!split_address(one, &peer) && !split_name(one, &peer))) {
+		snprintf(one, sizeof(one), "%.*s", (int)len, text);
+		return expected(err,
+				"an address or a name, with or without a port, like 192.0.2.7 or "
+				"node1:6785",
+				one);
+	}
+	o->peers = vec_reserve(o->peers, &o->cap_peers, o->n_peers + 1, sizeof(*o->peers));
+	o->peers[o->n_peers++] = peer;
+	return 0;
+}
+
+static int set_peer(struct options *o, const char *text, struct err *err)
+{
+	int result = 0;
+
+	while (result == 0 && *text) {
+		size_t len = strcspn(text, ", ");
+
+		if (len > 0)
+			result = add_peer(o, text, len, err);
+		text += len + strspn(text + len, ", ");
+	}
+	return result;
+}
+
+static int set_range(struct options *o, const char *text, struct err *err)
+{
+	struct prefix range;
+	int result = text_parse_prefix(text, &range.ip, &range.len, err);
+
+	if (result < 0)
+		return result;
+	if (range.len < RANGE_LEN_MIN || range.len > RANGE_LEN_MAX)
+		return expected(err, "a range between a /12 and a /24", text);
+	if (range.ip >> 24 == 0 || range.ip >> 24 == 127 || range.ip >> 28 >= 14)
+		return expected(err, "addresses that pods can have", text);
+	o->range = range;
+	return 0;
+}
+
+static int set_blocks(struct options *o, const char *text, struct err *err)
+{
+	return parse_u32(text, 1, GRANT_BLOCKS_MAX, &o->blocks, err);
+}
+
+static int set_port(struct options *o, const char *text, struct err *err)
+{
+	return parse_port(text, &o->port, err);
+}
+
+static int set_vxlan_port(struct options *o, const char *text, struct err *err)
+{
+	return parse_port(text, &o->vxlan_port, err);
+}
+
+static int set_vni(struct options *o, const char *text, struct err *err)
+{
+	return parse_u32(text, 1, (1U << 24) - 1, &o->vni, err);
+}
+
+static int set_node_ip(struct options *o, const char *text, struct err *err)
+{
+	return text_parse_ip4(text, &o->node_ip, err);
+}
+
+static int set_iface(struct options *o, const char *text, struct err *err)
+{
+	size_t len = strlen(text);
+
+	if (len == 0 || len > IFNAME_LEN_MAX || strpbrk(text, "/ \t\n"))
+		return expected(err, "a network interface like eth0", text);
+	memcpy(o->iface, text, len + 1);
+	return 0;
+}
+
+static int set_masquerade(struct options *o, const char *text, struct err *err)
+{
+	return parse_switch(text, &o->masquerade, err);
+}
+
+static int set_no_masquerade_nodes(struct options *o, const char *text, struct err *err)
+{
+	bool no;
+	int result = parse_switch(text, &no, err);
+
+	if (result == 0)
+		o->masquerade_nodes = !no;
+	return result;
+}
+
+static int set_allow_overlap(struct options *o, const char *text, struct err *err)
+{
+	return parse_switch(text, &o->allow_overlap, err);
+}
+
+static int set_node_ref(struct options *o, const char *text, struct err *err)
+{
+	return parse_word(text, o->node_ref, NODE_REF_MAX, ".-_:/",
+			  "at most 64 letters, digits and '-', '_', '.', ':', '/'", err);
+}
+
+static int set_state(struct options *o, const char *text, struct err *err)
+{
+	return parse_path(text, o->state, err);
+}
+
+static int set_run(struct options *o, const char *text, struct err *err)
+{
+	return parse_path(text, o->run, err);
+}
+
+static int set_log_level(struct options *o, const char *text, struct err *err)
+{
+	return log_parse_level(text, &o->log_level, err);
+}
+
+static int set_log_time(struct options *o, const char *text, struct err *err)
+{
+	bool on;
+	int result = parse_switch(text, &on, err);
+
+	if (result == 0)
+		o->log_time = on ? LOG_TIME_ON : LOG_TIME_OFF;
+	return result;
+}
+
+static int set_help(struct options *o, const char *text, struct err *err)
+{
+	return parse_switch(text, &o->help, err);
+}
+
+static int set_version(struct options *o, const char *text, struct err *err)
+{
+	return parse_switch(text, &o->version, err);
+}
+
+/* ---- the flags */
+
+static const struct flag {
+	const char *name;
+	const char *value; /* as --help calls it; in brackets: may be left out, then it is "yes" */
+	int (*set)(struct options *options, const char *text, struct err *err);
+	const char *help;
+} flags[] = {
+	{ "name", "NAME", set_name, "this node's name, unique in the cluster (the host name)" },
+	{ "cluster", "NAME", set_cluster, "agents of other clusters are turned away (weft)" },
+	{ "peer", "ADDR[:PORT]", set_peer,
+	  "where other agents are; again or with commas for more" },
+	{ "init", "[alone]", set_init,
+	  "found the cluster once every --peer says there is none; on one node. "
+	  "'alone': without asking" },
+	{ "auth", "none", set_auth, "required: whoever reaches the peers' port can join" },
+	{ "range", "PREFIX", set_range, "addresses of all pods (10.32.0.0/12)" },
+	{ "blocks", "N", set_blocks, "blocks of 64 addresses this node asks for first (2)" },
+	{ "port", "PORT", set_port, "TCP port of peers (6785)" },
+	{ "vxlan-port", "PORT", set_vxlan_port, "UDP port of the tunnel (6785)" },
+	{ "vni", "N", set_vni, "the tunnel's network identifier (6785)" },
+	{ "node-ip", "ADDR", set_node_ip, "the underlay address that other nodes reach" },
+	{ "iface", "NAME", set_iface, "the underlay interface, instead of an address" },
+	{ "masquerade", "on|off", set_masquerade,
+	  "what leaves the range takes the node's address (on)" },
+	{ "no-masquerade-nodes", "[]", set_no_masquerade_nodes, "except what goes to other nodes" },
+	{ "allow-overlap", "[]", set_allow_overlap,
+	  "start although the host has routes in the range" },
+	{ "node-ref", "TEXT", set_node_ref, "what the platform calls this node" },
+	{ "state", "DIR", set_state, "on disk: identity and logs (/var/lib/weft)" },
+	{ "run", "DIR", set_run, "in memory: socket and pods' records (/run/weft)" },
+	{ "log-level", "LEVEL", set_log_level, "err, warn, info or debug (info)" },
+	{ "log-time", "on|off", set_log_time, "time in each line (on, unless journald reads it)" },
+	{ "help", "[]", set_help, "print this" },
+	{ "version", "[]", set_version, "print the version" },
+};
+
+enum { N_FLAGS = sizeof(flags) / sizeof(flags[0]) };
+
+static bool may_be_bare(const struct flag *flag)
+{
+	return flag->value[0] == '[';
+}
+
+static void env_name(const struct flag *flag, char ret[ENV_NAME_MAX])
+{
+	size_t n = (size_t)snprintf(ret, ENV_NAME_MAX, "WEFT_%s", flag->name);
+
+	for (size_t i = 0; i < n && i < ENV_NAME_MAX; i++)
+		ret[i] = ret[i] == '-' ? '_' : (char)toupper((unsigned char)ret[i]);
+}
+
+/* How many letters must be added, removed or changed. */
+static size_t distance(const char *a, size_t a_len, const char *b)
+{
+	size_t b_len = strlen(b), row[32];
+
+	if (b_len >= sizeof(row) / sizeof(row[0]))
+		return SIZE_MAX;
+	for (size_t j = 0; j <= b_len; j++)
+		row[j] = j;
+	for (size_t i = 1; i <= a_len; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= b_len; j++) {
+			size_t best = diagonal + (a[i - 1] != b[j - 1]);
+
+			diagonal = row[j];
+			best = best < row[j] + 1 ? best : row[j] + 1;
+			row[j] = best < row[j - 1] + 1 ? best : row[j - 1] + 1;
+		}
+	}
+	return row[b_len];
+}
+
+static int unknown(const char *name, size_t len, struct err *err)
+{
+	const struct flag *nearest = NULL;
+	size_t least = 4; /* further away is another word */
+
+	for (size_t i = 0; i < N_FLAGS; i++) {
+		size_t d = distance(name, len, flags[i].name);
+
+		if (d < least && d < strlen(flags[i].name)) {
+			least = d;
+			nearest = &flags[i];
+		}
+	}
+	if (nearest)
+		return err_set(err, EINVAL, "there is no --%.*s; did you mean --%s?", (int)len,
+			       name, nearest->name);
+	return err_set(err, EINVAL, "there is no --%.*s; weftd --help shows what there is",
+		       (int)len, name);
+}
+
+static const struct flag *find(const char *name, size_t len)
+{
+	for (size_t i = 0; i < N_FLAGS; i++)
+		if (strlen(flags[i].name) == len && memcmp(flags[i].name, name, len) == 0)
+			return &flags[i];
+	return NULL;
+}
+
+/* The flag at *at, and its value; *at is then the last argument that it used. */
+static int take_argument(struct options *o, int argc, char *const *argv, int *at,
+			 bool given[N_FLAGS], struct err *err)
+{
+	const char *name = argv[*at], *value = NULL, *equals;
+	const struct flag *flag;
+	size_t len;
+
+	if (strncmp(name, "--", 2) != 0 || name[2] == '\0')
+		return err_set(err, EINVAL, "expected flags that begin with --, got '%.80s'", name);
+	name += 2;
+	equals = strchr(name, '=');
+	len = equals ? (size_t)(equals - name) : strlen(name);
+	flag = find(name, len);
+	if (!flag)
+		return unknown(name, len, err);
+	if (equals)
+		value = equals + 1;
+	else if (may_be_bare(flag))
+		value = "yes";
+	else if (*at + 1 < argc)
+		value = argv[++*at];
+	else
+		return err_set(err, EINVAL, "--%s: expected %s behind it", flag->name, flag->value);
+	given[flag - flags] = true;
+	if (flag->set(o, value, err) < 0)
+		return err_wrap(err, "--%s", flag->name);
+	return 0;
+}
+
+static const char *look_up(char *const *environment, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (; environment && *environment; environment++)
+		if (strncmp(*environment, name, len) == 0 && (*environment)[len] == '=')
+			return *environment + len + 1;
+	return NULL;
+}
+
+static int take_environment(struct options *o, char *const *environment, const bool given[N_FLAGS],
+			    struct err *err)
+{
+	for (size_t i = 0; i < N_FLAGS; i++) {
+		char name[ENV_NAME_MAX];
+		const char *value;
+
+		env_name(&flags[i], name);
+		value = given[i] ? NULL : look_up(environment, name);
+		if (value && value[0] && flags[i].set(o, value, err) < 0)
+			return err_wrap(err, "%s", name);
+	}
+	return 0;
+}
+
+/* What no flag alone can tell. */
+static int check_whole(struct options *o, const char *hostname, struct err *err)
+{
+	if (!o->auth_none)
+		return err_set(err, EINVAL,
+			       "agents cannot prove yet who they are, so whoever reaches TCP port "
+			       "%u could join: if that is all right here, say --auth=none",
+			       o->port);
+	if (!o->name[0] && set_name(o, hostname, NULL) < 0)
+		return err_set(err, EINVAL,
+			       "--name: the host name '%.80s' cannot be a node's: give one",
+			       hostname);
+	return 0;
+}
+
+int options_parse(struct options *ret, int argc, char *const *argv, char *const *environment,
+		  const char *hostname, struct err *err)
+{
+	struct options o = {
+		.cluster = "weft",
+		.range = { .ip = 0x0a200000, .len = 12 },
+		.blocks = OPTIONS_BLOCKS_DEFAULT,
+		.port = 6785,
+		.vxlan_port = 6785,
+		.vni = 6785,
+		.masquerade = true,
+		.masquerade_nodes = true,
+		.state = "/var/lib/weft",
+		.run = "/run/weft",
+		.log_level = LOG_INFO,
+	};
+	bool given[N_FLAGS] = { 0 };
+	int result = 0;
+
+	for (int at = 1; at < argc && result == 0; at++)
+		result = take_argument(&o, argc, argv, &at, given, err);
+	if (result == 0 && !o.help && !o.version)
+		result = take_environment(&o, environment, given, err);
+	if (result == 0 && !o.help && !o.version)
+		result = check_whole(&o, hostname, err);
+	if (result < 0) {
+		free(o.peers);
+		return result;
+	}
+	*ret = o;
+	return 0;
+}
+
+void options_done(struct options *options)
+{
+	free(options->peers);
+	options->peers = NULL;
+	options->n_peers = options->cap_peers = 0;
+}
+
+const char *options_help_line(size_t i, char *buf, size_t size)
+{
+	char left[64];
+
+	if (i >= N_FLAGS)
+		return NULL;
+	if (strcmp(flags[i].value, "[]") == 0)
+		snprintf(left, sizeof(left), "--%s", flags[i].name);
+	else if (may_be_bare(&flags[i]))
+		snprintf(left, sizeof(left), "--%s[=%.*s", flags[i].name,
+			 (int)strlen(flags[i].value) - 1, flags[i].value + 1);
+	else
+		snprintf(left, sizeof(left), "--%s %s", flags[i].name, flags[i].value);
+	snprintf(buf, size, "  %-24s %s", left, flags[i].help);
+	return buf;
+}

@@ -1,0 +1,247 @@
+#include "options.h"
+
+#include <errno.h>
+
+#include "base/text.h"
+#include "check.h"
+
+enum { ARGUMENTS_MAX = 20 };
+
+/* Split at blanks; "" is nothing. The arrays point into `room`. */
+static int split(const char *text, char *room, char **ret)
+{
+	int n = 0;
+
+	strcpy(room, text);
+	for (char *word = strtok(room, " "); word && n < ARGUMENTS_MAX; word = strtok(NULL, " "))
+		ret[n++] = word;
+	ret[n] = NULL;
+	return n;
+}
+
+static int parse(const char *arguments, const char *environment, struct options *ret,
+		 struct err *err)
+{
+	char *argv[ARGUMENTS_MAX + 2] = { (char[]){ "weftd" } }, *env[ARGUMENTS_MAX + 1];
+	char room[1000], env_room[1000];
+	int argc = 1 + split(arguments, room, argv + 1);
+
+	split(environment, env_room, env);
+	return options_parse(ret, argc, argv, env, "host.example", err);
+}
+
+/* The sentence that refuses it. */
+static void refused(const char *arguments, const char *environment, const char *expected)
+{
+	struct options options;
+	struct err err = { 0 };
+
+	if (CHECK_INT(parse(arguments, environment, &options, &err), -EINVAL))
+		CHECK_STR(err.text, expected);
+}
+
+static struct options accepted(const char *arguments, const char *environment)
+{
+	struct options options = { 0 };
+	struct err err = { 0 };
+
+	if (!CHECK_INT(parse(arguments, environment, &options, &err), 0))
+		printf("  refused: %s\n", err.text);
+	return options;
+}
+
+static void defaults(void)
+{
+	struct options o = accepted("--auth=none", "");
+
+	CHECK_STR(o.name, "host.example");
+	CHECK_STR(o.cluster, "weft");
+	CHECK(o.range.ip == 0x0a200000 && o.range.len == 12);
+	CHECK_UINT(o.port, 6785);
+	CHECK_UINT(o.vxlan_port, 6785);
+	CHECK_UINT(o.vni, 6785);
+	CHECK_STR(o.state, "/var/lib/weft");
+	CHECK_STR(o.run, "/run/weft");
+	CHECK(o.masquerade && o.masquerade_nodes && !o.allow_overlap && !o.init && o.auth_none);
+	CHECK_UINT(o.n_peers, 0);
+	CHECK_INT(o.log_level, LOG_INFO);
+	options_done(&o);
+}
+
+static void every_flag(void)
+{
+	struct options o = accepted(
+		"--auth none --name n1 --cluster=c --init=alone --range 10.64.0.0/16 --blocks 3 "
+		"--port=7000 --vxlan-port 7001 --vni 7002",
+		"");
+
+	CHECK_STR(o.name, "n1");
+	CHECK_STR(o.cluster, "c");
+	CHECK(o.init && o.init_alone);
+	CHECK(o.range.ip == 0x0a400000 && o.range.len == 16);
+	CHECK_UINT(o.blocks, 3);
+	CHECK_UINT(o.port, 7000);
+	CHECK_UINT(o.vxlan_port, 7001);
+	CHECK_UINT(o.vni, 7002);
+	options_done(&o);
+	o = accepted("--auth=none --node-ip 192.0.2.9 --iface eth1 --masquerade=off "
+		     "--no-masquerade-nodes --allow-overlap --node-ref uid:1 --state /a/b/ "
+		     "--run=/c --log-level debug --log-time off",
+		     "");
+	CHECK_UINT(o.node_ip, 0xc0000209);
+	CHECK_STR(o.iface, "eth1");
+	CHECK(!o.masquerade && !o.masquerade_nodes && o.allow_overlap);
+	CHECK_STR(o.node_ref, "uid:1");
+	CHECK_STR(o.state, "/a/b");
+	CHECK_STR(o.run, "/c");
+	CHECK_INT(o.log_level, LOG_DEBUG);
+	CHECK_INT(o.log_time, LOG_TIME_OFF);
+	options_done(&o);
+}
+
+static void environment_counts_less(void)
+{
+	struct options o = accepted("--port 1 --peer 192.0.2.1",
+				    "WEFT_PORT=2 WEFT_AUTH=none WEFT_PEER=192.0.2.2,n3:99 "
+				    "WEFT_INIT=1 WEFT_NO_MASQUERADE_NODES=true WEFT_NAME=");
+
+	CHECK_UINT(o.port, 1);
+	CHECK_UINT(o.n_peers, 1);
+	CHECK_STR(o.peers[0].host, "192.0.2.1");
+	CHECK(o.init && !o.init_alone && !o.masquerade_nodes);
+	CHECK_STR(o.name, "host.example"); /* empty is not given */
+	options_done(&o);
+	o = accepted("", "WEFT_AUTH=none WEFT_INIT=no WEFT_SOCKET=/x WEFT_SERVICE_HOST=10.0.0.1");
+	CHECK(!o.init);
+	options_done(&o);
+}
+
+static void peers(void)
+{
+	struct options o = accepted(
+		"--auth=none --peer 192.0.2.1 --peer=192.0.2.2:7,n3 --peer [2001:DB8::1]:8 "
+		"--peer 2001:db8::2 --peer node-4.example:65535",
+		"");
+
+	CHECK_UINT(o.n_peers, 6);
+	CHECK_STR(o.peers[0].host, "192.0.2.1");
+	CHECK_UINT(o.peers[0].port, 0);
+	CHECK_STR(o.peers[1].host, "192.0.2.2");
+	CHECK_UINT(o.peers[1].port, 7);
+	CHECK_STR(o.peers[2].host, "n3");
+	CHECK_STR(o.peers[3].host, "2001:db8::1");
+	CHECK_UINT(o.peers[3].port, 8);
+	CHECK_STR(o.peers[4].host, "2001:db8::2");
+	CHECK_STR(o.peers[5].host, "node-4.example");
+	CHECK_UINT(o.peers[5].port, 65535);
+	options_done(&o);
+}
+
+static void wrong_values(void)
+{
+	refused("--port 0", "", "--port: expected a number from 1 to 65535, got '0'");
+	refused("", "WEFT_PORT=tcp://10.0.0.1:80",
+		"WEFT_PORT: expected a number from 1 to 65535, got 'tcp://10.0.0.1:80'");
+	refused("--vni 16777216", "",
+		"--vni: expected a number from 1 to 16777215, got '16777216'");
+	refused("--blocks=17", "", "--blocks: expected a number from 1 to 16, got '17'");
+	refused("--range 10.33.0.0/12", "",
+		"--range: expected the first address of the range, 10.32.0.0/12, got "
+		"'10.33.0.0/12'");
+	refused("--range 10.0.0.0/8", "",
+		"--range: expected a range between a /12 and a /24, got '10.0.0.0/8'");
+	refused("--range 127.16.0.0/16", "",
+		"--range: expected addresses that pods can have, got '127.16.0.0/16'");
+	refused("--node-ip n1", "", "--node-ip: expected an IPv4 address like 192.0.2.7, got 'n1'");
+	refused("--masquerade maybe", "", "--masquerade: expected on or off, got 'maybe'");
+	refused("--auth=psk", "", "--auth: expected 'none', which is all there is yet, got 'psk'");
+	refused("--init=two", "", "--init: expected nothing, or 'alone', got 'two'");
+	refused("--state var", "",
+		"--state: expected an absolute path of at most 200 bytes, got 'var'");
+	refused("--name a/b", "",
+		"--name: expected a node name of letters, digits, '-', '_' and '.', got 'a/b'");
+	refused("--iface a/b", "", "--iface: expected a network interface like eth0, got 'a/b'");
+	refused("--peer 192.0.2.1:99999", "",
+		"--peer: expected an address or a name, with or without a port, like 192.0.2.7 or "
+		"node1:6785, got '192.0.2.1:99999'");
+	refused("", "WEFT_PEER=n1,n2:x",
+		"WEFT_PEER: expected an address or a name, with or without a port, like 192.0.2.7 "
+		"or node1:6785, got 'n2:x'");
+	refused("--log-level=loud", "",
+		"--log-level: expected err, warn, info or debug, got 'loud'");
+}
+
+static void wrong_flags(void)
+{
+	refused("--pear 192.0.2.1", "", "there is no --pear; did you mean --peer?");
+	refused("--nodeip=192.0.2.1", "", "there is no --nodeip; did you mean --node-ip?");
+	refused("--no-masquarade-nodes", "",
+		"there is no --no-masquarade-nodes; did you mean --no-masquerade-nodes?");
+	refused("--frobnicate", "", "there is no --frobnicate; weftd --help shows what there is");
+	refused("--port", "", "--port: expected PORT behind it");
+	refused("n1", "", "expected flags that begin with --, got 'n1'");
+	refused("-p", "", "expected flags that begin with --, got '-p'");
+	refused("--", "", "expected flags that begin with --, got '--'");
+}
+
+static void no_authentication_must_be_asked_for(void)
+{
+	refused("--port 7", "",
+		"agents cannot prove yet who they are, so whoever reaches TCP port 7 could join: "
+		"if that is all right here, say --auth=none");
+}
+
+static void too_many_peers(void)
+{
+	char list[9 * (OPTIONS_PEERS_MAX + 1) + 1] = "", *argv[4];
+	struct options options;
+	struct err err = { 0 };
+
+	for (int i = 0; i <= OPTIONS_PEERS_MAX; i++)
+		strcat(list, "10.1.1.1,");
+	argv[0] = (char[]){ "weftd" };
+	argv[1] = (char[]){ "--peer" };
+	argv[2] = list;
+	argv[3] = NULL;
+	CHECK_INT(options_parse(&options, 3, argv, NULL, "h", &err), -EINVAL);
+	CHECK(strstr(err.text, "at most 256 peers") != NULL);
+}
+
+static void host_name_may_not_do(void)
+{
+	char *argv[] = { (char[]){ "weftd" }, (char[]){ "--auth=none" }, NULL };
+	struct options options;
+	struct err err = { 0 };
+
+	CHECK_INT(options_parse(&options, 2, argv, NULL, "(none)", &err), -EINVAL);
+	CHECK_STR(err.text, "--name: the host name '(none)' cannot be a node's: give one");
+}
+
+static void help_names_every_flag(void)
+{
+	struct options o = accepted("--help", "WEFT_PORT=nonsense");
+	char line[200];
+	size_t n = 0;
+
+	CHECK(o.help);
+	options_done(&o);
+	for (; options_help_line(n, line, sizeof(line)); n++)
+		CHECK(strncmp(line, "  --", 4) == 0);
+	CHECK_UINT(n, 22);
+	CHECK(accepted("--version", "").version);
+}
+
+int main(void)
+{
+	RUN(defaults);
+	RUN(every_flag);
+	RUN(environment_counts_less);
+	RUN(peers);
+	RUN(wrong_values);
+	RUN(wrong_flags);
+	RUN(no_authentication_must_be_asked_for);
+	RUN(too_many_peers);
+	RUN(host_name_may_not_do);
+	RUN(help_names_every_flag);
+	return check_report();
+}

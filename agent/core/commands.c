@@ -22,7 +22,7 @@ static void refuse(struct core *core, struct link *link, const struct command *c
 {
 	struct reply reply = { .seq = number_of(command), .outcome = outcome, .retry_ms = 1000 };
 
-	strncpy(reply.text, text, TEXT_LEN_MAX);
+	text_line(reply.text, "%s", text);
 	if (outcome == OUTCOME_REDIRECT) {
 		reply.has_redirect = true;
 		reply.redirect = core->view.proposer;

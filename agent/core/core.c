@@ -127,8 +127,7 @@ static void tell_losses(struct core *core, const struct start *start)
 		[STORE_NODE] =
 			"node.log cannot be read -> attaching anew, blocks come from the ledger",
 		[STORE_KEEPER] = "keeper.log cannot be read -> this node votes no more",
-		[STORE_PODS] = "the pods' records in /run cannot be read -> pods are adopted from "
-			       "their interfaces",
+		[STORE_PODS] = "pods.log cannot be read -> pods are adopted from their interfaces",
 		[STORE_CACHE] = "the cache cannot be read -> started without it",
 	};
 
@@ -184,8 +183,9 @@ void core_view_changed(struct core *core)
 	if (!core_in_cluster(core)) {
 		core->cluster = core->view.config.cluster;
 		if (!keeper_votes(core->keeper))
-			out_trace(&core->out, TRACE_INFO, "found a cluster of %zu node%s -> joining it",
-				  core->view.n_peers, core->view.n_peers == 1 ? "" : "s");
+			out_trace(&core->out, TRACE_INFO,
+				  "found a cluster of %zu node%s -> joining it", core->view.n_peers,
+				  core->view.n_peers == 1 ? "" : "s");
 	}
 	core->forward_dirty = core->forward_urgent = true;
 	session_view_changed(core);
@@ -392,7 +392,7 @@ static void fold(struct core *core, const struct event *event)
 		stop(core);
 		break;
 	case EVENT_TYPE_COUNT:
-		assert(!"not an event");
+		assert(false && "not an event");
 	}
 }
 

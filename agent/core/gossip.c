@@ -223,9 +223,6 @@ void gossip_ping(struct core *core, struct link *link, const struct ping *ping)
 
 	if (ping->ledger_version > link->has_version)
 		link->has_version = ping->ledger_version;
-	if (keeper_votes(core->keeper) &&
-	    ping->ledger_version > keeper_value(core->keeper)->version)
-		doubt_keeper(core, link, ping->ledger_version);
 	if (lasted(&link->members_differ_since, ping->members_digest != core->members.digest,
 		   now)) {
 		link->members_differ_since = now;
@@ -280,6 +277,26 @@ static void take_feed(struct core *core, struct link *link, const struct feed *f
 	}
 }
 
+/* A voter learns nothing from gossip: it is the source. But whole, digested rows beyond its own
+ * value are evidence that its log lost something. A mere number in a PING is not: any peer could
+ * silence the keeper with one. */
+static void hold_against_own(struct core *core, struct link *link, const struct feed *feed)
+{
+	struct ledger scratch;
+	enum intake_result result;
+
+	if (feed->upto <= core->view.version)
+		return;
+	ledger_init(&scratch);
+	ledger_copy(&scratch, &core->view);
+	result = intake_feed(&link->intake, &scratch, feed);
+	if (result == INTAKE_SHOWN && ledger_is_keeper(&scratch, &core->settings.uid))
+		doubt_keeper(core, link, scratch.version);
+	else if (result == INTAKE_GAP)
+		want_feed(core, link, intake_wants(&link->intake, &core->view));
+	ledger_done(&scratch);
+}
+
 void gossip_feed(struct core *core, struct link *link, const struct feed *feed)
 {
 	if (feed->want) {
@@ -295,7 +312,10 @@ void gossip_feed(struct core *core, struct link *link, const struct feed *feed)
 	}
 	if (feed->upto > link->has_version)
 		link->has_version = feed->upto;
-	take_feed(core, link, feed);
+	if (keeper_votes(core->keeper))
+		hold_against_own(core, link, feed);
+	else
+		take_feed(core, link, feed);
 }
 
 void gossip_view_changed(struct core *core)

@@ -45,8 +45,7 @@ bool core_inspect_block(const struct core *core, uint32_t block, struct inspect_
 
 static bool unsound(char text[256], const char *what)
 {
-	strncpy(text, what, 255);
-	text[255] = '\0';
+	text_line(text, "%s", what);
 	return false;
 }
 

@@ -76,7 +76,7 @@ void links_remove(struct links *links, struct link *link)
 		link_free(link);
 		return;
 	}
-	assert(!"a link that is not in the table");
+	assert(false && "a link that is not in the table");
 }
 
 struct link *links_with(const struct links *links, const struct uid *uid)
@@ -141,7 +141,7 @@ void link_move(struct link *link, enum link_state next, struct instant now)
 		link->flush_at = link->ping_at = instant_never();
 		break;
 	case LINK_STATE_COUNT:
-		assert(!"not a state");
+		assert(false && "not a state");
 	}
 }
 
@@ -185,7 +185,7 @@ void link_bye(struct links *links, struct link *link, enum bye_reason reason, co
 
 		message->type = MESSAGE_BYE;
 		message->bye.reason = reason;
-		strncpy(message->bye.text, text, TEXT_LEN_MAX);
+		text_line(message->bye.text, "%s", text);
 		link_send(link, message, out);
 	}
 	hangup(link, link->state == LINK_CONNECT ? 0 : LINK_DRAIN_MS, out_text(out, "%s", text),

@@ -70,7 +70,7 @@ void orders_send(struct core *core)
 	session->send_at =
 		instant_add_ms(core->out.now, prng_jitter_ms(&core->prng, SESSION_COMMAND_MS, 10));
 	if (why) {
-		strncpy(session->why, why, TEXT_LEN_MAX);
+		text_line(session->why, "%s", why);
 		return;
 	}
 	if (!link) {
@@ -79,7 +79,7 @@ void orders_send(struct core *core)
 		command.observed = (struct observed){ .endpoint = core_listen(core),
 						      .members = (uint32_t)core->members.n };
 		if (!keeper_submit(core->keeper, 0, &command, &core->out))
-			strncpy(session->why, "this keeper has too much to do", TEXT_LEN_MAX);
+			text_line(session->why, "%s", "this keeper has too much to do");
 		return;
 	}
 	message = out_alloc(&core->out, sizeof(*message));

@@ -136,7 +136,7 @@ static void freed(struct core *core, struct pod *pod, int error, const char *tex
 
 static void unrecorded(struct core *core, struct pod *pod, const char *text)
 {
-	strncpy(core->trouble, text, TEXT_LEN_MAX);
+	text_line(core->trouble, "%s", text);
 	blocks_untake(&core->blocks, pod->record.ip);
 	answer_refuse(core, pod->client, ANSWER_IO,
 		      "free some memory of the file system that holds the agent's --run directory",

@@ -53,7 +53,7 @@ void answer_refuse(struct core *core, uint32_t client, enum answer_code code, co
 	va_start(args, fmt);
 	(void)vsnprintf(no->text, sizeof(no->text), fmt, args);
 	va_end(args);
-	strncpy(no->details, details, TEXT_LEN_MAX);
+	text_line(no->details, "%s", details);
 	core->pods.refused++;
 }
 

@@ -334,7 +334,7 @@ static void store_failed(struct core *core, const char *text)
 {
 	struct session *session = &core->session;
 
-	strncpy(core->trouble, text, TEXT_LEN_MAX);
+	text_line(core->trouble, "%s", text);
 	out_trace(&core->out, TRACE_ERR,
 		  "%s -> no new block until it can be written; tried again in %d s", text,
 		  STORE_RETRY_MS / 1000);

@@ -1,16 +1,38 @@
 #pragma once
 /*
- * The CNI contract's texts: configuration JSON in (bounded, cJSON), result and error JSON out.
- * Versions 0.4.0, 1.0.0 and 1.1.0. Rules are numbered in the CNI notes: CFG, RES, ERR; only what a
- * newer version adds is printed for it.
+ * The CNI contract's texts: environment and configuration in, result and error JSON out. Versions
+ * 0.4.0, 1.0.0 and 1.1.0. Rules are named as in the CNI notes (ENV, CFG, RES, ERR); only what a
+ * newer version adds is printed for it. local.c carries them, the core never sees JSON.
  */
 #include "base/arena.h"
-#include "base/err.h"
 #include "core/types.h"
 
+enum cni_code { /* the specification's, section "Error" */
+		CNI_OK = 0,
+		CNI_INCOMPATIBLE = 1,
+		CNI_BAD_ENV = 4,
+		CNI_BAD_JSON = 6,
+		CNI_BAD_CONFIG = 7,
+};
+
+/* Why a call is refused; runtimes show "text; details" to people. */
+struct cni_problem {
+	enum cni_code code;
+	char text[TEXT_LEN_MAX + 1];
+	char details[TEXT_LEN_MAX + 1];
+};
+
+enum { CNI_VERSION_MAX = 15 };
+
 struct cni_config {
-	char version[16];
+	char version[CNI_VERSION_MAX + 1]; /* one of ours */
 	char name[NAME_LEN_MAX + 1];
+};
+
+/* What the runtime says in its environment; "" is unset. */
+struct cni_env {
+	const char *command, *container_id, *netns, *ifname;
+	bool plain; /* said by weftctl: name its options instead of the variables */
 };
 
 struct cni_result {
@@ -19,14 +41,19 @@ struct cni_result {
 	uint32_t ip, gateway, mtu;
 };
 
-/* 0, or a CNI error code (1 version, 6 decode, 7 invalid) with err->text the message and *details
- * what to do. */
-int cni_config_decode(struct bytes json, struct cni_config *ret, const char **details,
-		      struct err *err);
-/* Container id and interface name by CNI's own rules; 0 or code 4. */
-int cni_check_ids(const char *container_id, const char *ifname, struct err *err);
-/* "K8S_POD_NAMESPACE=..;K8S_POD_NAME=.." -> "namespace/name"; unknown keys are ignored. */
+/* ADD or DEL, and all it needs is there and fit to be used (ENV1, 3, 5, 6). Else false. */
+bool cni_check_env(const struct cni_env *env, struct cni_problem *ret_problem);
+/* The network's configuration (CFG). `add`: what ADD alone must not meet is refused. On failure
+ * ret->version is what the error should be told in. */
+bool cni_config_decode(struct bytes json, bool add, struct cni_config *ret,
+		       struct cni_problem *ret_problem);
+/* "K8S_POD_NAMESPACE=..;K8S_POD_NAME=.." -> "namespace/name", or what there is of it; cut to fit,
+ * unknown keys are ignored, of equal ones the last counts (ENV10-13). */
 void cni_args_pod(const char *args, char *ret, size_t cap);
+/* JSON in the arena. */
 const char *cni_result_encode(const struct cni_result *result, struct arena *arena);
-const char *cni_error_encode(const char *version, int code, const char *text, const char *details,
-			     struct arena *arena);
+const char *cni_error_encode(const char *version, unsigned code, const char *text,
+			     const char *details, struct arena *arena);
+/* containerd takes a failed DEL for done when its text has "not found" in it, or "no such file or
+ * directory" (ERR6): then the address would leak. Says the same in other words, in place. */
+void cni_avoid_swallowed_words(char *text);

@@ -8,25 +8,30 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "core/event.h"
+#include "weft/limits.h"
+#include "wire/cni.h"
+#include "wire/status.h"
 
 enum {
-	LOCAL_REQUEST_MAX = (1 << 20) + 65536, /* stdin may be 1 MiB */
-	LOCAL_VERSION = 1,
+	LOCAL_REQUEST_MAX = WEFT_CONFIG_MAX + 65536, /* stdin and the rest */
+	LOCAL_STRING_MAX = 16384,                    /* of the rest: CNI_ARGS may be long */
+	LOCAL_VERSION = WEFT_LOCAL_VERSION,
 };
 
 /* A request that came, kept by the agent per client until it is answered: the answer's form depends
  * on it. */
 struct local_request {
-	struct request request; /* what the core gets */
+	struct request request; /* what the core gets; client and wall_s are the agent's to fill */
 	bool plain;             /* weftctl attach/detach rather than CNI */
 	bool wants_fds;         /* ADD: a netns and a route socket must have come along */
-	bool ask_peers, ask_blocks, ask_pods;
-	char cni_version[16]; /* of the configuration, for the result */
+	struct status_asked asked;
+	char cni_version[CNI_VERSION_MAX + 1]; /* of the configuration, for the result */
 };
 
-/* Decode one framed request (without its length). On failure *answer_len > 0 bytes in `answer`
- * (owned by arena) say why in the client's own form (a CNI error object, or weftctl's sentence);
- * the connection is then answered and closed. */
+/* Decode one framed request (without its length). 0: it is the core's. Else *ret_answer has the
+ * whole framed answer, in the client's own form (a CNI error object, or weftctl's sentence); the
+ * client gets it and is done. err says in one clause what was wrong, or has code 0 when nothing
+ * was: DEL of what can never have been made succeeds at once. The answer is in the arena. */
 int local_request_decode(struct bytes frame, struct arena *arena, struct local_request *ret,
 			 struct bytes *ret_answer, struct err *err);
 

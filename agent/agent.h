@@ -1,0 +1,154 @@
+#pragma once
+/*
+ * Where deciding meets doing: what happens becomes an event for the core, and the actions that come
+ * out are carried out, in order, after the step. An event that arises meanwhile waits its turn, so
+ * the core is never entered twice.
+ *
+ *   agent.c         the door: events in, actions out; the life of the whole
+ *   agent_start.c   the world as found: directories, peers, underlay, identity, settings
+ *   agent_store.c   the logs: read back at start, written to from then on
+ *   agent_links.c   connections with other agents: io/tcp's bytes <-> wire/conn's messages
+ *   agent_local.c   local clients: their questions and answers
+ *   agent_kernel.c  passes of want against have, wiring, what the kernel reports
+ *
+ * main.c makes one, runs it and takes it apart.
+ */
+#include "core/core.h"
+#include "io/files.h"
+#include "io/kernel.h"
+#include "io/local_server.h"
+#include "io/loop.h"
+#include "io/store.h"
+#include "io/tcp.h"
+#include "log/log.h"
+#include "options.h"
+#include "wire/conn.h"
+#include "wire/identity.h"
+#include "wire/local.h"
+
+/* One connection with another agent, by the number that the core knows it by. */
+struct agent_link {
+	uint32_t id;
+	struct tcp_conn *conn; /* io/tcp's */
+	struct wire_conn wire;
+	struct endpoint remote;
+};
+
+/* A question that is not answered yet. */
+struct agent_client {
+	uint32_t id;
+	struct local_request request;
+};
+
+/* An event that waits, with what it points to. */
+struct agent_waiting {
+	struct event event;
+	char *text; /* owned; may be NULL */
+};
+
+struct agent {
+	const struct options *options; /* the caller's, like the log */
+	struct log *log;
+
+	/* agent_start.c: found once */
+	struct directory state, run;
+	struct identity identity;
+	struct settings settings;
+	size_t n_peers;
+	struct endpoint *peers; /* owned; --peer, resolved */
+	struct underlay underlay;
+
+	/* agent.c */
+	struct core *core;
+	bool stepping; /* the core's actions are being carried out */
+	size_t n_waiting, cap_waiting;
+	struct agent_waiting *waiting; /* owned; in order */
+	enum log_source source;        /* on whose account the step's traces are */
+	enum agent_end {
+		AGENT_GOES_ON,
+		AGENT_STOPS,   /* saying goodbye */
+		AGENT_STOPPED, /* the loop ends, nothing is carried out any more */
+		AGENT_DIED,    /* the same, because the core cannot go on */
+	} end;
+	struct loop loop;
+	struct loop_timer stop_timer;
+
+	/* agent_store.c */
+	struct store store;
+	uint8_t *record; /* owned; what is being stored */
+
+	/* agent_links.c */
+	struct tcp tcp;
+	size_t n_links, cap_links;
+	struct agent_link **links; /* owned */
+	uint32_t next_link;
+	uint8_t *frame; /* owned; what is being sent */
+
+	/* agent_local.c */
+	struct local_server local;
+	size_t n_clients, cap_clients;
+	struct agent_client **clients; /* owned */
+
+	/* agent_kernel.c */
+	struct agent_kernel {
+		struct kernel *kernel; /* owned */
+		struct loop_watch watch;
+		struct loop_timer news_timer, pass_timer;
+		struct kernel_news news;        /* since the last look */
+		bool pass_due;                  /* in this turn */
+		uint64_t retry_ms;              /* after a pass that failed */
+		char failure[TEXT_LEN_MAX + 1]; /* the last one that was said */
+	} kernel;
+
+	/* Which parts are there, for taking apart. */
+	bool has_loop, has_store, has_tcp, has_local, has_kernel_watch;
+};
+
+/* Everything up to where clients and peers are served. On failure agent_done() is still due. */
+int agent_start(struct agent *agent, const struct options *options, struct log *log,
+		struct err *err);
+/* Until SIGTERM, SIGINT or the core's end. Returns the exit code. */
+int agent_run(struct agent *agent);
+/* Leaves the data plane as it is. */
+void agent_done(struct agent *agent);
+
+/* ---- between the files of the agent */
+
+/* Fold an event in; `now` is filled in. What it points to is borrowed, text that must wait is
+ * copied. */
+void agent_event(struct agent *agent, const struct event *event);
+/* Print what the core traced, on behalf of whoever caused the step. */
+void agent_trace(struct agent *agent, enum trace_level level, const char *text);
+
+/* agent_store.c */
+int agent_recall(struct agent *agent, struct start *ret, struct err *err); /* the logs */
+void agent_store(struct agent *agent, const struct action *action);
+
+/* agent_start.c */
+void agent_random(void *ret, size_t len); /* from the system's generator; at most 256 bytes */
+int agent_claim(struct agent *agent, struct err *err);    /* directories and their locks */
+int agent_look(struct agent *agent, struct err *err);     /* peers' names, underlay, overlap */
+int agent_identify(struct agent *agent, struct err *err); /* identity, boot, settings */
+
+/* agent_links.c */
+extern const struct tcp_owner agent_tcp_owner;
+void agent_dial(struct agent *agent, uint32_t id, const struct endpoint *to);
+void agent_send(struct agent *agent, uint32_t id, const struct message *message);
+void agent_hangup(struct agent *agent, uint32_t id, uint32_t drain_ms, const char *reason);
+void agent_links_free(struct agent *agent);
+
+/* agent_local.c */
+extern const struct local_owner agent_local_owner;
+void agent_answer(struct agent *agent, const struct answer *answer);
+void agent_clients_free(struct agent *agent);
+
+/* agent_kernel.c */
+int agent_kernel_open(struct agent *agent, struct err *err);
+int agent_kernel_watch(struct agent *agent, struct err *err);
+void agent_kernel_turn(struct agent *agent);
+void agent_kernel_close(struct agent *agent);
+void agent_forward(struct agent *agent, const struct forward *forward);
+void agent_wire(struct agent *agent, const struct wire_pod *pod);
+void agent_unwire(struct agent *agent, uint32_t job, const char *host_if);
+struct host_wish;
+void agent_wish(const struct agent *agent, struct host_wish *ret, uint32_t *peers);

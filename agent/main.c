@@ -1,0 +1,99 @@
+/* weftd, the agent: reads the flags, builds the parts, runs, takes them apart. */
+#include <errno.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent.h"
+#include "log/log.h"
+#include "options.h"
+#include "weft/version.h"
+
+enum { EXIT_USAGE = 2 };
+
+static void help(void)
+{
+	char line[160];
+
+	puts("weftd: the agent of Weft, one on every node. Its pods, routes and interfaces outlive\n"
+	     "it: stop, kill or replace it at any time.\n"
+	     "\n"
+	     "  weftd --auth=none --peer ADDR [--peer ADDR ...]          on every node\n"
+	     "  weftd --auth=none --peer ADDR [--peer ADDR ...] --init   on one of them\n"
+	     "\n"
+	     "Each flag is an environment variable too (--node-ip, WEFT_NODE_IP); the flag wins.\n"
+	     "Defaults are in parentheses.\n");
+	for (size_t i = 0; options_help_line(i, line, sizeof(line)); i++)
+		puts(line);
+}
+
+/* Before there are threads. */
+static void prepare_process(void)
+{
+	/* What we make is root's alone. */
+	umask(077);
+	/* Workers allocate little: with heaps of their own each would keep pages for nothing. */
+	mallopt(M_ARENA_MAX, 1);
+	/* Removing a pod's interface waits 15 to 30 ms for the kernel, and these waits overlap;
+	 * libuv's four workers would make a node that drains slow. */
+	setenv("UV_THREADPOOL_SIZE", "32", 0);
+}
+
+static enum log_style style_of(const struct options *options)
+{
+	switch (options->log_time) {
+	case LOG_TIME_ON:
+		return LOG_STAMPED;
+	case LOG_TIME_OFF:
+		return LOG_PLAIN;
+	case LOG_TIME_AUTO:
+		break;
+	}
+	return log_style_for(STDERR_FILENO, getenv("JOURNAL_STREAM"));
+}
+
+static int run(const struct options *options)
+{
+	char words[LOG_WORDS_MAX];
+	struct agent agent;
+	struct err err = { 0 };
+	struct log log;
+	int code = EXIT_FAILURE;
+
+	log_init(&log, STDERR_FILENO, options->log_level, style_of(options));
+	log_line(&log, LOG_INFO, "weftd " WEFT_VERSION " on %s", options->name);
+	if (agent_start(&agent, options, &log, &err) == 0)
+		code = agent_run(&agent);
+	else
+		/* EINVAL is what whole sentences come with. */
+		log_line(&log, LOG_ERR, "%s -> not started",
+			 err.code == EINVAL ? err.text : log_words(words, &err));
+	agent_done(&agent);
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	char hostname[NAME_LEN_MAX + 1] = "";
+	struct options options;
+	struct err err = { 0 };
+	int code = EXIT_SUCCESS;
+
+	prepare_process();
+	(void)gethostname(hostname, sizeof(hostname) - 1);
+	if (options_parse(&options, argc, argv, environ, hostname, &err) < 0) {
+		fprintf(stderr, "weftd: %s\n", err.text);
+		return EXIT_USAGE;
+	}
+	if (options.help)
+		help();
+	else if (options.version)
+		puts("weftd " WEFT_VERSION);
+	else
+		code = run(&options);
+	options_done(&options);
+	return code;
+}

@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <netdb.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "base/text.h"
 #include "base/vec.h"
 #include "base/xalloc.h"
+#include "io/address.h"
 #include "io/host.h"
 #include "weft/version.h"
 
@@ -58,14 +58,8 @@ static void add_peer(struct agent *agent, const struct sockaddr *address, uint16
 {
 	struct endpoint *peer = &agent->peers[agent->n_peers++];
 
-	*peer = (struct endpoint){ .port = port ? port : agent->options->port };
-	if (address->sa_family == AF_INET) {
-		peer->ip_len = 4;
-		memcpy(peer->ip, &((const struct sockaddr_in *)address)->sin_addr, 4);
-	} else {
-		peer->ip_len = 16;
-		memcpy(peer->ip, &((const struct sockaddr_in6 *)address)->sin6_addr, 16);
-	}
+	*peer = endpoint_of_sockaddr(address);
+	peer->port = port ? port : agent->options->port;
 }
 
 /* A name may stand for many agents. The underlay is IPv4: IPv6 only where there is nothing else. */

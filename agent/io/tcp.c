@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/xalloc.h"
+#include "io/address.h"
 
 enum { READ_MAX = 32 << 10, BACKLOG = 256, REASON_MAX = 160, ACCEPTS_PER_TURN = 32 };
 enum { CONNECTION = 1000 /* one, in the thousandths of the accept bucket */ };
@@ -50,50 +51,6 @@ struct sending {
 	uint8_t data[];
 };
 
-/* ---- addresses */
-
-static const uint8_t v4_mapped[12] = { [10] = 0xff, [11] = 0xff };
-
-static struct endpoint endpoint_of(const struct sockaddr_storage *address)
-{
-	struct endpoint endpoint = { 0 };
-
-	if (address->ss_family == AF_INET) {
-		const struct sockaddr_in *in = (const struct sockaddr_in *)address;
-
-		endpoint.ip_len = 4;
-		endpoint.port = ntohs(in->sin_port);
-		memcpy(endpoint.ip, &in->sin_addr, 4);
-	} else if (address->ss_family == AF_INET6) {
-		const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)address;
-		const uint8_t *ip = in->sin6_addr.s6_addr;
-		bool mapped = memcmp(ip, v4_mapped, sizeof(v4_mapped)) == 0;
-
-		endpoint.ip_len = mapped ? 4 : 16;
-		endpoint.port = ntohs(in->sin6_port);
-		memcpy(endpoint.ip, mapped ? ip + 12 : ip, endpoint.ip_len);
-	}
-	return endpoint;
-}
-
-static void sockaddr_of(const struct endpoint *endpoint, struct sockaddr_storage *ret)
-{
-	*ret = (struct sockaddr_storage){ 0 };
-	if (endpoint->ip_len == 4) {
-		struct sockaddr_in *in = (struct sockaddr_in *)ret;
-
-		in->sin_family = AF_INET;
-		in->sin_port = htons(endpoint->port);
-		memcpy(&in->sin_addr, endpoint->ip, 4);
-	} else {
-		struct sockaddr_in6 *in = (struct sockaddr_in6 *)ret;
-
-		in->sin6_family = AF_INET6;
-		in->sin6_port = htons(endpoint->port);
-		memcpy(&in->sin6_addr, endpoint->ip, 16);
-	}
-}
-
 static struct endpoint remote_of(const uv_tcp_t *handle)
 {
 	struct sockaddr_storage address = { 0 };
@@ -101,7 +58,7 @@ static struct endpoint remote_of(const uv_tcp_t *handle)
 
 	if (uv_tcp_getpeername(handle, (struct sockaddr *)&address, &len) < 0)
 		return (struct endpoint){ 0 };
-	return endpoint_of(&address);
+	return endpoint_of_sockaddr((struct sockaddr *)&address);
 }
 
 /* ---- the life of a conn */
@@ -373,7 +330,7 @@ struct tcp_conn *tcp_dial(struct tcp *tcp, const struct endpoint *to, void *user
 
 	conn->user = user;
 	conn->reported = true;
-	sockaddr_of(to, &address);
+	sockaddr_of_endpoint(to, &address);
 	result = uv_tcp_connect(&conn->connect, &conn->tcp_handle,
 				(const struct sockaddr *)&address, on_connected);
 	if (result < 0)
@@ -521,7 +478,7 @@ uint16_t tcp_port(const struct tcp *tcp)
 
 	if (uv_tcp_getsockname(&tcp->listener, (struct sockaddr *)&address, &len) < 0)
 		return 0;
-	return endpoint_of(&address).port;
+	return endpoint_of_sockaddr((struct sockaddr *)&address).port;
 }
 
 void tcp_close_listener(struct tcp *tcp)

@@ -50,9 +50,10 @@ static void print_node(const Weft__Local__Status *status)
 		show_paragraph("node",
 			       "no address in the range yet: it comes with the first block");
 	if (*status->underlay)
-		show_paragraph("underlay", "%s on %s, MTU of pods %u%s%s", status->underlay,
-			       status->underlay_dev, status->mtu,
-			       *status->underlay_reason ? ": " : "", status->underlay_reason);
+		show_paragraph("underlay", "%s; MTU of pods %u",
+			       *status->underlay_reason ? status->underlay_reason
+							: status->underlay,
+			       status->mtu);
 	else
 		show_paragraph("underlay", "none%s%s", *status->underlay_reason ? ": " : "",
 			       status->underlay_reason);

@@ -39,6 +39,7 @@ static void body_of_self(const struct core *core, struct member_body *ret)
 		.nonce = settings->nonce,
 		.control = core_listen(core),
 		.vtep_ip = core->underlay.have ? core->underlay.ip : 0,
+		.node_ip = blocks_node_ip(&core->blocks),
 		.vtep_mac = settings->vtep_mac,
 		.mtu = core->underlay.mtu,
 		.proto_min = 1,

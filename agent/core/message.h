@@ -80,6 +80,7 @@ struct member_body {
 	uint64_t nonce;
 	struct endpoint control; /* TCP, where it listens */
 	uint32_t vtep_ip;        /* 0: none yet */
+	uint32_t node_ip;        /* its node address in the range; 0: none yet */
 	struct mac vtep_mac;
 	uint32_t mtu;
 	uint32_t proto_min, proto_max;

@@ -55,6 +55,7 @@ static struct status_peer *peer_of(struct core *core, const struct member *membe
 		.agent_version = member->body.agent_version,
 		.endpoint = member->body.control,
 		.vtep_ip = member->body.vtep_ip,
+		.node_ip = member->body.node_ip,
 		.vtep_mac = member->body.vtep_mac,
 		.mtu = member->body.mtu,
 		.epoch = member->body.epoch,
@@ -76,22 +77,9 @@ static struct status_peer *peer_of(struct core *core, const struct member *membe
 
 static void count_peer_blocks(struct core *core, struct status_peer *peer)
 {
-	uint32_t first = UINT32_MAX;
-
-	for (uint32_t block = 0; block < core->view.n_blocks; block++) {
-		const struct block_row *row = &core->view.blocks[block];
-
-		if (row->state != BLOCK_OWNED || !uid_eq(&row->owner, &peer->uid))
-			continue;
-		peer->n_blocks++;
-		first = block < first ? block : first;
-	}
-	if (first == UINT32_MAX)
-		return;
-	/* A peer's address hangs on its earliest block, which only it knows; with one block there
-	 * is no doubt. */
-	if (peer->n_blocks == 1)
-		peer->node_ip = core->view.config.range.ip + first * BLOCK_SIZE + 1;
+	for (uint32_t block = 0; block < core->view.n_blocks; block++)
+		peer->n_blocks += core->view.blocks[block].state == BLOCK_OWNED &&
+				  uid_eq(&core->view.blocks[block].owner, &peer->uid);
 }
 
 static void fill_peers(struct core *core, struct status_report *report)
@@ -104,8 +92,6 @@ static void fill_peers(struct core *core, struct status_report *report)
 		if (member->version == 0)
 			continue;
 		count_peer_blocks(core, peer_of(core, member, &peers[report->n_peers]));
-		if (uid_eq(&member->uid, &core->settings.uid))
-			peers[report->n_peers].node_ip = blocks_node_ip(&core->blocks);
 		report->n_peers++;
 	}
 	report->peers = peers;

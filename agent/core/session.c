@@ -103,7 +103,7 @@ static void own(struct core *core, uint32_t index)
 	for (size_t i = 0; i < core->pods.n; i++)
 		if (blocks_of_ip(&core->blocks, core->pods.items[i]->record.ip) == block)
 			blocks_use(&core->blocks, core->pods.items[i]->record.ip);
-	core->forward_dirty = core->forward_urgent = true;
+	core->forward_dirty = core->forward_urgent = core->say_again = true;
 }
 
 static bool continues(const struct core *core, const struct record_node *node,
@@ -182,7 +182,7 @@ static bool adopt_blocks(struct core *core)
 				  "address from it",
 				  index, (unsigned long long)core->view.version);
 		blocks_remove(&core->blocks, index);
-		core->forward_dirty = core->forward_urgent = lost = true;
+		core->forward_dirty = core->forward_urgent = core->say_again = lost = true;
 	}
 	before = core->blocks.n;
 	for (size_t i = 0; i < core->node.n_blocks; i++)

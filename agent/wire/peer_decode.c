@@ -132,17 +132,18 @@ static bool decode_ping(const void *message, struct arena *arena, struct message
 
 /* ---- members */
 
-/* The tunnel sends to this address: a group's would make it flood, loopback eat its own packets. */
-static bool take_vtep_ip(const ProtobufCBinaryData *from, uint32_t *ret, struct err *err)
+/* The tunnel sends to such an address: a group's would make it flood, loopback eat its own packets. */
+static bool take_host_ip(const ProtobufCBinaryData *from, const char *field, uint32_t *ret,
+			 struct err *err)
 {
 	uint8_t b[4];
 
-	if (!take_bytes_or_none(from, "MemberBody.vtep_ip4", b, sizeof(b), err))
+	if (!take_bytes_or_none(from, field, b, sizeof(b), err))
 		return false;
 	*ret = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
 	if (from->len == 0 || (b[0] != 0 && b[0] != 127 && b[0] < 224))
 		return true;
-	err_set(err, EBADMSG, "MemberBody.vtep_ip4 is no host's address");
+	err_set(err, EBADMSG, "%s is no host's address", field);
 	return false;
 }
 
@@ -189,7 +190,8 @@ bool peer_decode_member_body(struct bytes raw, struct arena *arena, struct membe
 	take_member_numbers(from, ret);
 	return take_name(from->name, "MemberBody.name", ret->name, err) &&
 	       take_endpoint(from->control, "MemberBody.control", &ret->control, err) &&
-	       take_vtep_ip(&from->vtep_ip4, &ret->vtep_ip, err) &&
+	       take_host_ip(&from->vtep_ip4, "MemberBody.vtep_ip4", &ret->vtep_ip, err) &&
+	       take_host_ip(&from->node_ip4, "MemberBody.node_ip4", &ret->node_ip, err) &&
 	       take_vtep_mac(&from->vtep_mac, &ret->vtep_mac, err) && take_mtu(from->mtu, err) &&
 	       take_text(from->zone, "MemberBody.zone", ret->zone, ZONE_LEN_MAX, err) &&
 	       take_text(from->agent_version, "MemberBody.agent_version", ret->agent_version,

@@ -73,10 +73,12 @@ struct bytes peer_encode_member_body(const struct member_body *body, struct aren
 {
 	Weft__Peer__MemberBody to = WEFT__PEER__MEMBER_BODY__INIT;
 	Weft__Peer__Endpoint control;
-	uint8_t vtep_ip[4];
+	uint8_t vtep_ip[4], node_ip[4];
 
-	for (size_t i = 0; i < sizeof(vtep_ip); i++)
+	for (size_t i = 0; i < sizeof(vtep_ip); i++) {
 		vtep_ip[i] = (uint8_t)(body->vtep_ip >> (24 - 8 * i));
+		node_ip[i] = (uint8_t)(body->node_ip >> (24 - 8 * i));
+	}
 	to.name = give_string(body->name);
 	to.state = (Weft__Peer__MemberState)body->state;
 	to.epoch = body->epoch;
@@ -94,6 +96,7 @@ struct bytes peer_encode_member_body(const struct member_body *body, struct aren
 	to.static_pk = give_bytes_or_none(body->static_pk, sizeof(body->static_pk));
 	to.boot = give_bytes_or_none(body->boot.b, sizeof(body->boot.b));
 	to.keeper_id = body->keeper_id;
+	to.node_ip4 = give_bytes_or_none(node_ip, sizeof(node_ip));
 	return pack(&to, arena);
 }
 

@@ -35,7 +35,7 @@ NODE = {
     "agent_version": "0.1.0", "name": "n1", "uid": UID, "auth_none": True, "port": 6785,
     "cluster_uuid": bytes(range(16, 32)), "state": "ready", "uptime_ms": 185_000, "pid": 4711,
     "range": "10.32.0.0/12", "block_len": 26, "epoch": 3, "node_ip": "10.32.0.1",
-    "underlay": "192.168.50.1", "underlay_dev": "eth0", "underlay_reason": "given as --node-ip",
+    "underlay": "192.168.50.1", "underlay_dev": "eth0", "underlay_reason": "192.168.50.1 on eth0: given as --node-ip",
     "mtu": 1450, "ledger_version": 7, "keepers": ["n1"], "is_keeper": True,
     "keeper_path": "this node", "members": 3, "links_up": 2, "pods_up": 2, "blocks_own": 1,
     "addresses_free": 60, "addresses_resting": 1, "blocks_free": 16381, "blocks_total": 16384,
@@ -74,7 +74,7 @@ weft n1: ready   auth=NONE (any host that reaches TCP 6785 can join: for labs on
 
   agent      weftd 0.1.0, pid 4711, up 3 min
   node       10.32.0.1 is this node's own address in the range
-  underlay   192.168.50.1 on eth0, MTU of pods 1450: given as --node-ip
+  underlay   192.168.50.1 on eth0: given as --node-ip; MTU of pods 1450
   range      10.32.0.0/12 in blocks of /26
   cluster    10111213-1415-1617-1819-1a1b1c1d1e1f, epoch 3 of this node
   ledger     version 7, kept by this node alone

@@ -115,6 +115,8 @@ static inline void random_member_body(struct prng *prng, struct member_body *bod
 	random_endpoint(prng, &body->control);
 	if (random_bool(prng))
 		body->vtep_ip = UINT32_C(0x0a000000) | (random_u32(prng) & 0xffffff);
+	if (random_bool(prng))
+		body->node_ip = UINT32_C(0x0a200000) | (random_u32(prng) & 0xfffff);
 	random_bytes(prng, body->vtep_mac.b, sizeof(body->vtep_mac.b));
 	body->vtep_mac.b[0] &= 0xfe;
 	body->mtu = random_u32(prng) & 0xffff;
@@ -369,10 +371,11 @@ static inline bool same_ping(const struct ping *a, const struct ping *b)
 static inline bool same_member_body(const struct member_body *a, const struct member_body *b)
 {
 	return SAME_STRING(name) && SAME(state) && SAME(epoch) && SAME(nonce) &&
-	       same_endpoint(&a->control, &b->control) && SAME(vtep_ip) && SAME_BYTES(vtep_mac) &&
-	       SAME(mtu) && SAME(proto_min) && SAME(proto_max) && SAME(features) &&
-	       SAME_STRING(zone) && SAME(keeper_ok) && SAME_STRING(agent_version) &&
-	       SAME_BYTES(static_pk) && SAME_BYTES(boot) && SAME(keeper_id);
+	       same_endpoint(&a->control, &b->control) && SAME(vtep_ip) && SAME(node_ip) &&
+	       SAME_BYTES(vtep_mac) && SAME(mtu) && SAME(proto_min) && SAME(proto_max) &&
+	       SAME(features) && SAME_STRING(zone) && SAME(keeper_ok) &&
+	       SAME_STRING(agent_version) && SAME_BYTES(static_pk) && SAME_BYTES(boot) &&
+	       SAME(keeper_id);
 }
 
 /* What came in has its raw bytes, what was made here need not. */

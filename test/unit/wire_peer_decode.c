@@ -254,6 +254,7 @@ static void member_bodies_are_bounded(void)
 	refuse_body(6, "\x7f\x00\x00\x01", 4, "MemberBody.vtep_ip4 is no host's address");
 	refuse_body(6, "\x00\x00\x00\x00", 4, "MemberBody.vtep_ip4 is no host's address");
 	refuse_body(6, "\xff\xff\xff\xff", 4, "MemberBody.vtep_ip4 is no host's address");
+	refuse_body(19, "\xe0\x00\x00\x01", 4, "MemberBody.node_ip4 is no host's address");
 	refuse_body(6, "\x0a\x00\x00", 3, "MemberBody.vtep_ip4 has 3 bytes, expected 4");
 	refuse_body(8, "\x01\x00\x5e\x00\x00\x01", 6, "MemberBody.vtep_mac is a group's address");
 	refuse_body(8, "\x02", 1, "MemberBody.vtep_mac has 1 bytes, expected 6");

@@ -132,7 +132,8 @@ static bool decode_ping(const void *message, struct arena *arena, struct message
 
 /* ---- members */
 
-/* The tunnel sends to such an address: a group's would make it flood, loopback eat its own packets. */
+/* The tunnel sends to such an address: a group's would make it flood, loopback eat its own packets.
+ */
 static bool take_host_ip(const ProtobufCBinaryData *from, const char *field, uint32_t *ret,
 			 struct err *err)
 {

@@ -241,7 +241,7 @@ static int set_masquerade(struct options *o, const char *text, struct err *err)
 
 static int set_no_masquerade_nodes(struct options *o, const char *text, struct err *err)
 {
-	bool no;
+	bool no = false;
 	int result = parse_switch(text, &no, err);
 
 	if (result == 0)
@@ -277,7 +277,7 @@ static int set_log_level(struct options *o, const char *text, struct err *err)
 
 static int set_log_time(struct options *o, const char *text, struct err *err)
 {
-	bool on;
+	bool on = false;
 	int result = parse_switch(text, &on, err);
 
 	if (result == 0)

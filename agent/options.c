@@ -312,7 +312,7 @@ static const struct flag {
 	  "'alone': without asking" },
 	{ "auth", "none", set_auth, "required: whoever reaches the peers' port can join" },
 	{ "range", "PREFIX", set_range, "addresses of all pods (10.32.0.0/12)" },
-	{ "blocks", "N", set_blocks, "blocks of 64 addresses this node asks for first (2)" },
+	{ "blocks", "N", set_blocks, "blocks of 64 addresses this node asks for first (1)" },
 	{ "port", "PORT", set_port, "TCP port of peers (6785)" },
 	{ "vxlan-port", "PORT", set_vxlan_port, "UDP port of the tunnel (6785)" },
 	{ "vni", "N", set_vni, "the tunnel's network identifier (6785)" },

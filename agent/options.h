@@ -16,7 +16,7 @@ enum {
 	OPTIONS_PEERS_MAX = 256,
 	OPTIONS_CLUSTER_MAX = 63,
 	OPTIONS_PATH_MAX = 200,
-	OPTIONS_BLOCKS_DEFAULT = 1, /* 125 pods at once: the kubelet's max-pods is 110 */
+	OPTIONS_BLOCKS_DEFAULT = 1, /* plain Linux; a kubelet with 110 pods wants 2 */
 };
 
 /* As given: an address or a name still to be resolved. */

@@ -99,6 +99,7 @@ void kernel_free(struct kernel *kernel)
 	free(kernel->opened);
 	free(kernel->pods);
 	free(kernel->gone);
+	free(kernel->suspects);
 	free(kernel);
 }
 
@@ -182,6 +183,7 @@ static int pass_links(struct kernel_pass *pass, struct nft_report *nft, struct e
 	if (result < 0)
 		return result;
 	another = kernel_mend_tunnel(pass);
+	pass->judging = kernel->is_settled && !another;
 	kernel_mend_ends(pass);
 	kernel_mend_devices(pass);
 	pass_nft(pass, nft);
@@ -196,6 +198,7 @@ static void settle(struct kernel_pass *pass)
 	if (pass->failed > 0)
 		return;
 	kernel_state_copy(&kernel->settled, &kernel->wanted);
+	kernel_state_append(&kernel->settled, &pass->kept);
 	if (!kernel->is_settled)
 		log_line(kernel->log, LOG_INFO,
 			 "the kernel is as wanted: %u things, %u of them added, %u changed, "
@@ -257,6 +260,7 @@ void kernel_pass(struct kernel *kernel, struct kernel_report *ret)
 	ret->failed = pass.failed;
 	ret->spoofed_packets = nft.spoofed_packets;
 	settle(&pass);
+	kernel_state_done(&pass.kept);
 	say_trouble(&pass, ret);
 }
 

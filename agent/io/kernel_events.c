@@ -44,6 +44,22 @@ static bool tunnel_differs(const struct kernel *kernel, const struct rtnl_link *
 		memcmp(link->mac.b, want->mac.b, sizeof(link->mac.b)) != 0);
 }
 
+/* A link is on its way through states while it is made or changed; the last one heard counts. */
+static void suspect(struct kernel *kernel, uint32_t ifindex, bool differs)
+{
+	size_t i = 0;
+
+	while (i < kernel->n_suspects && kernel->suspects[i] != ifindex)
+		i++;
+	if (i < kernel->n_suspects && !differs) {
+		kernel->suspects[i] = kernel->suspects[--kernel->n_suspects];
+	} else if (i == kernel->n_suspects && differs) {
+		kernel->suspects = vec_reserve(kernel->suspects, &kernel->cap_suspects, i + 1,
+					       sizeof(*kernel->suspects));
+		kernel->suspects[kernel->n_suspects++] = ifindex;
+	}
+}
+
 static void heard_link(struct kernel *kernel, const struct nlmsghdr *message,
 		       struct kernel_news *news)
 {
@@ -54,12 +70,11 @@ static void heard_link(struct kernel *kernel, const struct nlmsghdr *message,
 	if (!rtnl_read_link(message, &link))
 		return;
 	if (rtnl_is_host_end(link.name)) {
+		suspect(kernel, link.ifindex, !gone && !(link.flags & IFF_UP));
 		if (gone)
 			note_gone(kernel, news, link.name);
-		else if (!(link.flags & IFF_UP))
-			news->drift = true;
 	} else if (link.ifindex == kernel->have.tunnel) {
-		news->drift = news->drift || gone || tunnel_differs(kernel, &link);
+		suspect(kernel, link.ifindex, gone || tunnel_differs(kernel, &link));
 	} else if (underlay == 0 || link.ifindex == underlay ||
 		   link.ifindex == kernel->have.way_out) {
 		news->underlay = true;
@@ -139,6 +154,8 @@ static void heard_setting(struct kernel *kernel, const struct nlmsghdr *message,
 	if (mnl_nlmsg_get_payload_len(message) < sizeof(struct netconfmsg))
 		return;
 	attr_table(message, sizeof(struct netconfmsg), at, NETCONFA_RP_FILTER + 1);
+	if (at[NETCONFA_FORWARDING] && at[NETCONFA_RP_FILTER])
+		return; /* all at once: a device has come, nobody has changed it */
 	ifindex = attr_u32(at[NETCONFA_IFINDEX], 0);
 	if (attr_u32(at[NETCONFA_FORWARDING], 1) == 0 &&
 	    (kernel_is_ours(&kernel->have, ifindex) || ifindex == kernel->have.way_out ||
@@ -227,9 +244,10 @@ void kernel_events(struct kernel *kernel, struct kernel_news *ret)
 	struct listening listening = { .kernel = kernel, .news = ret };
 
 	*ret = (struct kernel_news){ 0 };
-	kernel->n_gone = 0;
+	kernel->n_gone = kernel->n_suspects = 0;
 	listen_to(&listening, &kernel->route_monitor, heard_rtnetlink);
 	listen_to(&listening, &kernel->filter_monitor, heard_nftables);
+	ret->drift = ret->drift || kernel->n_suspects > 0;
 	ret->n_gone = kernel->n_gone;
 	ret->gone = (const char(*)[IFNAME_LEN_MAX + 1]) kernel->gone;
 }

@@ -193,17 +193,31 @@ void kernel_state_sort(struct kernel_state *state)
 	}
 }
 
-void kernel_state_copy(struct kernel_state *to, const struct kernel_state *from)
+void kernel_state_append(struct kernel_state *to, const struct kernel_state *from)
 {
+	bool any = false;
+
 	for (int kind = 0; kind < KERNEL_KINDS; kind++) {
 		const struct kernel_array *source = &from->arrays[kind];
 		struct kernel_array *array = &to->arrays[kind];
+		size_t size = kinds[kind].size;
 
-		array->n = source->n;
-		array->items = vec_reserve(array->items, &array->cap, source->n, kinds[kind].size);
-		if (source->n > 0)
-			memcpy(array->items, source->items, source->n * kinds[kind].size);
+		if (source->n == 0)
+			continue;
+		any = true;
+		array->items = vec_reserve(array->items, &array->cap, array->n + source->n, size);
+		memcpy((char *)array->items + array->n * size, source->items, source->n * size);
+		array->n += source->n;
 	}
+	if (any)
+		kernel_state_sort(to);
+}
+
+void kernel_state_copy(struct kernel_state *to, const struct kernel_state *from)
+{
+	for (int kind = 0; kind < KERNEL_KINDS; kind++)
+		to->arrays[kind].n = 0;
+	kernel_state_append(to, from);
 }
 
 void kernel_state_done(struct kernel_state *state)
@@ -325,11 +339,11 @@ void kernel_flatten(struct kernel *kernel)
 
 /* ---- the difference */
 
-static bool was_settled(const struct kernel *kernel, enum kernel_kind kind, const void *item)
+static bool was_settled(const struct kernel_pass *pass, enum kernel_kind kind, const void *item)
 {
-	const void *settled = kernel_state_find(&kernel->settled, kind, item);
+	const void *settled = kernel_state_find(&pass->kernel->settled, kind, item);
 
-	return kernel->is_settled && settled && kinds[kind].same(settled, item);
+	return pass->judging && settled && kinds[kind].same(settled, item);
 }
 
 static void mend_item(struct kernel_pass *pass, enum kernel_kind kind, const void *want,
@@ -338,7 +352,7 @@ static void mend_item(struct kernel_pass *pass, enum kernel_kind kind, const voi
 	char name[128];
 
 	kinds[kind].put(&pass->batch, true, want);
-	if (was_settled(pass->kernel, kind, want)) {
+	if (was_settled(pass, kind, want)) {
 		kinds[kind].name(want, name, sizeof(name));
 		if (have)
 			kernel_repair(pass, "%s changed (by another program) -> set back", name);
@@ -363,6 +377,18 @@ static bool removable(const struct kernel *kernel, enum kernel_kind kind, const 
 	return kind == KERNEL_ADDRESSES ? kernel->want.node_ip != 0 : kernel->want.peers_known;
 }
 
+/* With its last address a link loses its routes and neighbours (the kernel's fib_disable_ip). */
+static void put_again(struct kernel_pass *pass, uint32_t ifindex)
+{
+	static const enum kernel_kind lost[] = { KERNEL_NEIGHS, KERNEL_ROUTES };
+	const struct kernel_state *want = &pass->kernel->wanted;
+
+	for (size_t k = 0; k < sizeof(lost) / sizeof(lost[0]); k++)
+		for (size_t i = 0; i < want->arrays[lost[k]].n; i++)
+			if (kinds[lost[k]].link_of(at(want, lost[k], i)) == ifindex)
+				kinds[lost[k]].put(&pass->batch, true, at(want, lost[k], i));
+}
+
 static void remove_item(struct kernel_pass *pass, enum kernel_kind kind, const void *item)
 {
 	const struct kernel *kernel = pass->kernel;
@@ -370,12 +396,16 @@ static void remove_item(struct kernel_pass *pass, enum kernel_kind kind, const v
 		      kinds[kind].link_of(item) != kernel->have.tunnel;
 	char name[128];
 
-	if (!removable(kernel, kind, item))
+	if (!removable(kernel, kind, item)) {
+		kernel_state_add(&pass->kept, kind, item);
 		return;
+	}
 	kinds[kind].put(&pass->batch, false, item);
 	netlink_batch_forgive(&pass->batch, kinds[kind].gone);
+	if (on_pod && kind == KERNEL_ADDRESSES)
+		put_again(pass, kinds[kind].link_of(item));
 	/* A host end never has an address; its other things come and go with its pod. */
-	if ((on_pod && kind != KERNEL_ADDRESSES) || !kernel->is_settled ||
+	if ((on_pod && kind != KERNEL_ADDRESSES) || !pass->judging ||
 	    kernel_state_find(&kernel->settled, kind, item)) {
 		pass->removed++;
 		return;

@@ -27,6 +27,7 @@ struct kernel_state {
 void kernel_state_add(struct kernel_state *state, enum kernel_kind kind, const void *item);
 void kernel_state_sort(struct kernel_state *state);
 void kernel_state_copy(struct kernel_state *to, const struct kernel_state *from);
+void kernel_state_append(struct kernel_state *to, const struct kernel_state *from);
 void kernel_state_done(struct kernel_state *state);
 /* The item with the same key (whatever else it says), or NULL. */
 const void *kernel_state_find(const struct kernel_state *state, enum kernel_kind kind,
@@ -83,6 +84,9 @@ struct kernel {
 	size_t cap_pods;
 	char (*gone)[IFNAME_LEN_MAX + 1];
 	size_t n_gone, cap_gone;
+
+	size_t n_suspects, cap_suspects; /* while events are read */
+	uint32_t *suspects;
 };
 
 /* One pass on its way. */
@@ -92,7 +96,11 @@ struct kernel_pass {
 	uint32_t wanted, repaired, failed;
 	uint32_t told;                    /* repairs that wanted a line */
 	uint32_t added, changed, removed; /* that were no repairs */
-	struct err first;                 /* failure */
+	/* What differs from the settled state was changed by another program; false after a change
+	 * of ours that takes other things with it. */
+	bool judging;
+	struct kernel_state kept; /* not wanted, and not to be removed yet */
+	struct err first;         /* failure */
 };
 
 /* Another program did something to what is ours: count it, say it, but not a thousand times. */

@@ -5,7 +5,9 @@
 #include <assert.h>
 #include <errno.h>
 #include <libnftnl/rule.h>
+#include <libnftnl/udata.h>
 #include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,6 +197,7 @@ static void put_counter(struct netlink_batch *batch, const char *name, uint64_t 
 static void put_set(struct netlink_batch *batch, const struct nft_set_kind *set, uint32_t id)
 {
 	struct nlmsghdr *message = put(batch, NFT_MSG_NEWSET, NLM_F_CREATE, set->name);
+	struct nftnl_udata_buf *order = nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN);
 
 	mnl_attr_put_strz(message, NFTA_SET_TABLE, NFT_TABLE);
 	mnl_attr_put_strz(message, NFTA_SET_NAME, set->name);
@@ -202,6 +205,11 @@ static void put_set(struct netlink_batch *batch, const struct nft_set_kind *set,
 	attr_put_be32(message, NFTA_SET_KEY_TYPE, set->key_type);
 	attr_put_be32(message, NFTA_SET_KEY_LEN, set->key_len);
 	attr_put_be32(message, NFTA_SET_ID, id);
+	if (!order || !nftnl_udata_put_u32(order, NFTNL_UDATA_SET_KEYBYTEORDER, set->key_order))
+		abort();
+	mnl_attr_put(message, NFTA_SET_USERDATA, nftnl_udata_buf_len(order),
+		     nftnl_udata_buf_data(order));
+	nftnl_udata_buf_free(order);
 }
 
 static void put_chain(struct netlink_batch *batch, const struct nft_chain_kind *chain)

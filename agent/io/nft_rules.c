@@ -14,8 +14,10 @@
 #include "base/siphash.h"
 #include "io/nft.h"
 
-/* nft's numbers of types (its src/datatype.h); a concatenation has six bits for each part. */
+/* nft's numbers of types and of byte orders (its include/datatype.h); a concatenation has six bits
+ * for the type of each part. */
 enum { TYPE_IPADDR = 7, TYPE_IFNAME = 41, TYPE_BITS = 6 };
+enum { ORDER_MIXED, ORDER_HOST, ORDER_NETWORK };
 
 enum { IP_SADDR = 12, IP_DADDR = 16, UDP_DPORT = 2, TCP_FLAGS = 13 };
 
@@ -27,9 +29,9 @@ enum { IP_SADDR = 12, IP_DADDR = 16, UDP_DPORT = 2, TCP_FLAGS = 13 };
 #define LOOPBACK_OUTSIDE "loopback_from_outside"
 
 const struct nft_set_kind nft_sets[NFT_SETS] = {
-	{ NFT_SET_MEMBERS, TYPE_IPADDR, 4 },
-	{ NFT_SET_PODS, TYPE_IFNAME << TYPE_BITS | TYPE_IPADDR, 20 },
-	{ NFT_SET_OPENED, TYPE_IFNAME, 16 },
+	{ NFT_SET_MEMBERS, TYPE_IPADDR, 4, ORDER_NETWORK },
+	{ NFT_SET_PODS, TYPE_IFNAME << TYPE_BITS | TYPE_IPADDR, 20, ORDER_MIXED },
+	{ NFT_SET_OPENED, TYPE_IFNAME, 16, ORDER_HOST },
 };
 
 const char *const nft_counters[NFT_COUNTERS] = { NFT_SPOOFED, POD_VXLAN, OUTER_DROPPED,
@@ -197,14 +199,6 @@ static void match_member(struct nftnl_rule *rule, uint32_t field, bool inverted)
 
 /* ---- rules. Each returns false if it has no place with these settings. */
 
-static bool drop_no_ipv4(struct nftnl_rule *rule, const struct nft_settings *settings)
-{
-	(void)settings;
-	match_meta_u8(rule, NFT_META_NFPROTO, NFT_CMP_NEQ, NFPROTO_IPV4);
-	verdict(rule, NF_DROP, NULL);
-	return true;
-}
-
 static bool drop_pod_vxlan(struct nftnl_rule *rule, const struct nft_settings *settings)
 {
 	match_udp_dport(rule, settings->port);
@@ -212,13 +206,30 @@ static bool drop_pod_vxlan(struct nftnl_rule *rule, const struct nft_settings *s
 	return settings->port != 0;
 }
 
+static bool accept_own(struct nftnl_rule *rule, const struct nft_settings *settings)
+{
+	(void)settings;
+	match_ipv4(rule);
+	load_meta(rule, NFT_META_IIFNAME, NFT_REG_1); /* 16 bytes: the address comes behind them */
+	load_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, IP_SADDR, 4, NFT_REG_2);
+	look_up(rule, NFT_SET_PODS, false);
+	verdict(rule, NF_ACCEPT, NULL);
+	return true;
+}
+
 static bool drop_spoofed(struct nftnl_rule *rule, const struct nft_settings *settings)
 {
 	(void)settings;
-	load_meta(rule, NFT_META_IIFNAME, NFT_REG_1); /* 16 bytes: the address comes behind them */
-	load_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, IP_SADDR, 4, NFT_REG_2);
-	look_up(rule, NFT_SET_PODS, true);
+	match_ipv4(rule);
 	drop_counted(rule, NFT_SPOOFED);
+	return true;
+}
+
+/* Not counted: every pod asks for IPv6 routers when it starts. */
+static bool drop_rest(struct nftnl_rule *rule, const struct nft_settings *settings)
+{
+	(void)settings;
+	verdict(rule, NF_DROP, NULL);
 	return true;
 }
 
@@ -369,9 +380,10 @@ static const struct {
 	const char *comment;
 	bool (*build)(struct nftnl_rule *rule, const struct nft_settings *settings);
 } rules[] = {
-	{ "from_pods", "pods have no IPv6 yet", drop_no_ipv4 },
 	{ "from_pods", "a pod builds no tunnels here", drop_pod_vxlan },
-	{ "from_pods", "a pod uses its own address only", drop_spoofed },
+	{ "from_pods", "a pod's own address", accept_own },
+	{ "from_pods", "not the pod's own address", drop_spoofed },
+	{ "from_pods", "pods have no IPv6 yet", drop_rest },
 	{ "prerouting", "127.0.0.0/8 never comes from outside", drop_loopback },
 	{ "prerouting", "what pods send", jump_from_pods },
 	{ "prerouting", "out of the tunnel", accept_inner },
@@ -403,7 +415,7 @@ static int hash_expressions(const struct nlattr *attr, void *arg)
 static uint32_t hash_rule(struct nftnl_rule *rule)
 {
 	static const uint8_t key[16] = "weft nft rules 1";
-	uint8_t buffer[4096]; /* the longest rule takes an eighth */
+	uint8_t buffer[4096] = { 0 }; /* the longest rule takes an eighth */
 	struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
 	struct siphash hash;
 

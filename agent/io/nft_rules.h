@@ -31,7 +31,8 @@ struct nft_settings {
 
 struct nft_set_kind {
 	const char *name;
-	uint32_t key_type, key_len; /* nft's own numbers, so that `nft list` can print it */
+	/* nft's own numbers, so that `nft list` can print it */
+	uint32_t key_type, key_len, key_order;
 };
 
 struct nft_chain_kind {

@@ -1,8 +1,9 @@
 #pragma once
 /*
- * What the machine says about itself: which address and device carry the tunnel, whether its routes
- * leave room for the range, and who it is. Called at start, and when the monitor says that addresses
- * or links changed. Only reads, and anything may be missing: the caller decides what that means.
+ * What the machine says about itself: which address and device carry the tunnel, whether its
+ * routes leave room for the range, and who it is. Called at start, and when the monitor says
+ * that addresses or links changed. Only reads, and anything may be missing: the caller decides
+ * what that means.
  */
 #include "core/event.h"
 #include "base/err.h"
@@ -30,7 +31,7 @@ struct host_facts {
 	/* Never given twice while the kernel lives, but counted anew by the next; 0: the kernel has
 	 * none (before 5.14). */
 	uint64_t netns_cookie;
-	/* Texts as the kernel and the system give them, without the final newline; empty: missing. */
+	/* Texts as the system gives them, without the final newline; empty: missing. */
 	char boot_id[40];
 	char machine_id[40];
 	char product_uuid[40];

@@ -41,11 +41,12 @@ uint32_t kernel_sent(const struct kernel *kernel);
 int kernel_events_fd(const struct kernel *kernel);
 
 struct kernel_news {
-	bool drift; /* something of ours was changed by another: kernel_pass() */
-	bool underlay; /* an address, link or route changed that may move the underlay: host_underlay() */
-	bool pods; /* host ends vanished: kernel_pods(), EVENT_PODS_LINKED */
-	size_t n_gone; /* names of the host ends that vanished; owned by the kernel, until the next call.
-			* Each name may be used again from now on. */
+	bool drift;    /* something of ours was changed by another: kernel_pass() */
+	bool underlay; /* an address, link or route changed that may move it: host_underlay() */
+	bool pods;     /* host ends vanished: kernel_pods(), EVENT_PODS_LINKED */
+	/* Names of the host ends that vanished; each may be used again from now on. Owned by the
+	 * kernel, until the next call. */
+	size_t n_gone;
 	const char (*gone)[IFNAME_LEN_MAX + 1];
 };
 

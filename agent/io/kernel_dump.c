@@ -106,8 +106,8 @@ static void take_route(void *arg, const struct nlmsghdr *message)
 		kernel_state_add(&have->state, KERNEL_ROUTES, &route);
 }
 
-/* Entries that come and go by themselves are no business of ours: a wanted one is made permanent, in
- * place. */
+/* Entries that come and go by themselves are no business of ours: a wanted one is made
+ * permanent, in place. */
 static void take_neigh(void *arg, const struct nlmsghdr *message)
 {
 	struct kernel_have *have = arg;

@@ -12,10 +12,9 @@
 
 enum {
 	STRICT = 1, /* host ends: only what has a route back through the very link */
-	/* The tunnel: only what has a route back at all, so nothing in the range that nobody owns. Not
-	 * strict, since a peer may begin to use another way a moment before we do; and not
-	 * off, since the stricter of this and the host's own setting for all devices counts,
-	 * where this one wins. */
+	/* The tunnel: only what has a route back at all, so nothing in the range that nobody
+	 * owns. Not 1, since a peer may begin to use another way a moment before we do; and not 0,
+	 * since the larger of this and the host's value for all devices counts, and 2 stays 2. */
 	LOOSE = 2,
 };
 

@@ -56,8 +56,9 @@ struct netlink_item;
 
 struct netlink_batch {
 	struct netlink *nl;
-	bool whole; /* one transaction: one datagram whatever its size, begun and ended by its first and
-		     * last message (nfnetlink) */
+	/* One transaction (nfnetlink): one datagram whatever its size, begun and ended by its first
+	 * and last message. */
+	bool whole;
 	uint8_t *data;
 	size_t len, cap;
 	size_t n, cap_items;
@@ -78,10 +79,10 @@ struct nlmsghdr *netlink_batch_add(struct netlink_batch *batch, uint16_t type, u
 /* An errno that means "as wished" for the last message: what is to be deleted is not there. */
 void netlink_batch_forgive(struct netlink_batch *batch, int error);
 
-/* Send all, in datagrams of at most 64 KiB with one acknowledgement each unless `whole`, and forget
- * the messages. A refused message does not stop those behind it. Returns 0, or the first failure's
- * negative errno; err says which it was ("route 10.32.4.0/26: what the kernel added"), batch->failed
- * how many there were. */
+/* Send all, in datagrams of at most 64 KiB with one acknowledgement each unless `whole`, and
+ * forget the messages. A refused message does not stop those behind it. Returns 0, or the first
+ * failure's negative errno; err says which it was ("route 10.32.4.0/26: what the kernel
+ * added"), batch->failed how many there were. */
 int netlink_batch_run(struct netlink_batch *batch, struct err *err);
 
 /* ---- asking */

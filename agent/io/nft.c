@@ -38,8 +38,8 @@ struct wish {
 struct nft {
 	struct log *log;
 	struct nft_have have;
-	/* What was there, complete, after the last good pass: what differs from it now was changed by
-	 * another program. Generation 0: there was none yet. */
+	/* What was there, complete, after the last good pass: what differs from it now was
+	 * changed by another program. Generation 0: there was none yet. */
 	uint32_t settled;
 	struct wish done;
 	struct nft_keys opened; /* grows only */

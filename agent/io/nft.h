@@ -3,12 +3,12 @@
  * The one nftables table, `inet weft`, over netlink. Called by kernel.c as part of a pass, and by
  * pods.c to allow a new pod's address.
  *
- * Each rule's comment ends in a hash of its own expressions: a pass reads chains, sets, counters and
- * comments, and so sees a rule that another program changed, added or removed without understanding
- * rules. Sets are compared element by element, and changed by element. Whatever else differs is
- * answered with the whole table anew, its counters carried over. All of a pass is one transaction
- * bound to the state that was read: no packet meets half of it, and nobody's change is lost in
- * between.
+ * Each rule's comment ends in a hash of its own expressions: a pass reads chains, sets,
+ * counters and comments, and so sees a rule that another program changed, added or removed
+ * without understanding rules. Sets are compared element by element, and changed by element.
+ * Whatever else differs is answered with the whole table anew, its counters carried over. All
+ * of a pass is one transaction bound to the state that was read: no packet meets half of it,
+ * and nobody's change is lost in between.
  */
 #include "core/action.h"
 #include "base/err.h"

@@ -9,8 +9,8 @@
 #include "io/netlink.h"
 #include "io/nft_rules.h"
 
-/* Chains, rules, sets and counters, one line each, in the kernel's order, which is the order in which
- * they were made. */
+/* Chains, rules, sets and counters, one line each, in the kernel's order, which is the order in
+ * which they were made. */
 struct nft_lines {
 	size_t n, cap;
 	char (*text)[NFT_COMMENT_MAX + 64];

@@ -3,9 +3,9 @@
  * Wiring one pod: a veth whose far end is born inside the pod's network namespace.
  *
  * The agent never enters that namespace (setns needs CAP_SYS_ADMIN): what happens inside goes
- * through a route socket that the shim opened there, and dies with the request. Creating the peer in
- * place takes 0.4 ms; creating it outside and moving it would hold the node's rtnetlink lock for
- * an RCU barrier, 20 ms and more.
+ * through a route socket that the shim opened there, and dies with the request. Creating the
+ * peer in place takes 0.4 ms; creating it outside and moving it would hold the node's rtnetlink
+ * lock for an RCU barrier, 20 ms and more.
  */
 #include "core/action.h"
 #include "base/err.h"
@@ -16,9 +16,9 @@ struct pods_sockets {
 	struct netlink *nft;   /* of the host */
 };
 
-/* Make the pair, set up both ends, allow the pod's source address. Blocks for about 0.4 ms. netns_fd
- * and route_fd stay the caller's. On failure nothing is left, and err is a sentence for the person
- * who reads the pod's event; returns a negative errno. */
+/* Make the pair, set up both ends, allow the pod's source address. Blocks for about 0.4 ms.
+ * netns_fd and route_fd stay the caller's. On failure nothing is left, and err is a sentence
+ * for the person who reads the pod's event; returns a negative errno. */
 int pods_wire(const struct pods_sockets *sockets, const struct wire_pod *pod, int netns_fd,
 	      int route_fd, struct err *err);
 

@@ -1,8 +1,9 @@
 #pragma once
 /*
  * rtnetlink's messages as plain structs, both ways: links, addresses, routes, neighbours and
- * forwarding entries, as far as Weft uses them. Addresses are in host order. Used by everything that
- * asks or tells the kernel about them, so that each format is written and read in one place.
+ * forwarding entries, as far as Weft uses them. Addresses are in host order. Used by everything
+ * that asks or tells the kernel about them, so that each format is written and read in one
+ * place.
  */
 #include <linux/rtnetlink.h>
 

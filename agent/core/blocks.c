@@ -233,7 +233,7 @@ struct own_block *blocks_surplus(const struct blocks *blocks, uint32_t first_gra
 	return NULL;
 }
 
-struct instant blocks_deadline(const struct blocks *blocks, uint32_t first_grant)
+struct instant blocks_rest_deadline(const struct blocks *blocks)
 {
 	struct instant at = instant_never();
 
@@ -243,8 +243,17 @@ struct instant blocks_deadline(const struct blocks *blocks, uint32_t first_grant
 		for (uint64_t map = block->resting; map; map &= map - 1)
 			at = instant_min(at, instant_add_ms(block->freed_at[__builtin_ctzll(map)],
 							    REST_MS));
-		if (i > 0 && blocks->n > first_grant && may_leave(block))
-			at = instant_min(at, instant_add_ms(block->empty_since, SURPLUS_MS));
 	}
+	return at;
+}
+
+struct instant blocks_surplus_at(const struct blocks *blocks, uint32_t first_grant)
+{
+	struct instant at = instant_never();
+
+	for (size_t i = 1; blocks->n > first_grant && i < blocks->n; i++)
+		if (may_leave(blocks->own[i]))
+			at = instant_min(at,
+					 instant_add_ms(blocks->own[i]->empty_since, SURPLUS_MS));
 	return at;
 }

@@ -66,4 +66,6 @@ uint32_t blocks_node_ip(
 /* A wholly free block beyond the first grant, free for long enough; NULL: none. */
 struct own_block *blocks_surplus(const struct blocks *blocks, uint32_t first_grant,
 				 struct instant now);
-struct instant blocks_deadline(const struct blocks *blocks, uint32_t first_grant);
+/* When the next address has rested; when the next block becomes surplus. */
+struct instant blocks_rest_deadline(const struct blocks *blocks);
+struct instant blocks_surplus_at(const struct blocks *blocks, uint32_t first_grant);

@@ -168,7 +168,11 @@ static void fail(struct core *core, struct pod *pod, const char *text)
 	pod->failing = true;
 	pod->failure = (struct answer){ .code = ANSWER_FAILED };
 	text_line(pod->failure.text, "cannot attach %s: %s", pod->record.ifname, text);
-	pod_free(core, pod);
+	/* What an earlier life had made may be there still: only a first attempt leaves nothing. */
+	if (pod->earlier)
+		pod_unwire(core, pod);
+	else
+		pod_free(core, pod);
 }
 
 void pods_wired(struct core *core, uint32_t job, int error, const char *text)

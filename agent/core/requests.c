@@ -288,7 +288,7 @@ void pods_run(struct core *core)
 struct instant pods_deadline(const struct core *core)
 {
 	const struct pods *pods = &core->pods;
-	struct instant at = blocks_deadline(&core->blocks, core->settings.first_blocks);
+	struct instant at = blocks_rest_deadline(&core->blocks);
 
 	for (size_t i = 0; i < pods->n_hungry; i++)
 		at = instant_min(at, pods->hungry[i].until);

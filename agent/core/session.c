@@ -431,20 +431,20 @@ bool session_leave(struct core *core, char text[static TEXT_LEN_MAX + 1])
 	return core->session.leave_wanted;
 }
 
+/* The earliest time at which session_run may do something that nothing else wakes it for. */
 struct instant session_deadline(const struct core *core)
 {
 	const struct session *session = &core->session;
-	struct instant at = instant_never();
+	struct instant surplus = blocks_surplus_at(&core->blocks, core->settings.first_blocks);
 
-	if (core->stopping)
-		return at;
+	if (core->stopping || session->storing != STORE_IDLE)
+		return instant_never();
 	if (session->commanding && session->durable)
-		at = session->send_at;
-	if (session->storing != STORE_IDLE || core->view.version == 0)
-		return at;
+		return session->send_at;
 	if (instant_after(session->store_after, core->out.now))
-		at = instant_min(at, session->store_after);
-	if (!session->commanding && instant_after(session->not_before, core->out.now))
-		at = instant_min(at, session->not_before);
-	return at;
+		return session->store_after;
+	if (instant_after(session->not_before, core->out.now))
+		return session->not_before;
+	return session->state == SESSION_ATTACHED && core->view.version > 0 ? surplus
+									    : instant_never();
 }

@@ -268,6 +268,26 @@ static void goes_on_after_a_crash(void)
 	done(&next);
 }
 
+/* The request of the crashed life comes again and the kernel refuses: what that life had made must
+ * go too. */
+static void a_failed_repeat_leaves_nothing(void)
+{
+	struct world world, next;
+
+	founded(&world);
+	(void)ask(&world, REQUEST_ADD, "pod-a", 1);
+	configure(&next);
+	next.settings.init = false;
+	for (size_t i = 0; i < world.n_saved; i++)
+		step(&next, (struct event){ .type = EVENT_SAVED, .saved = &world.saved[i] });
+	start(&next);
+	next.refuse_wire = true;
+	CHECK_INT(ask(&next, REQUEST_ADD, "pod-a", 1).code, ANSWER_FAILED);
+	CHECK_UINT(next.unwires, 1);
+	done(&world);
+	done(&next);
+}
+
 /* The same records in another boot: no address is given on the word of the disk. */
 static void a_reboot_asks_first(void)
 {
@@ -299,6 +319,7 @@ int main(void)
 	RUN(what_the_kernel_refuses_is_undone);
 	RUN(the_range_of_the_disk_wins);
 	RUN(goes_on_after_a_crash);
+	RUN(a_failed_repeat_leaves_nothing);
 	RUN(a_reboot_asks_first);
 	return check_report();
 }

@@ -44,20 +44,28 @@ static bool tunnel_differs(const struct kernel *kernel, const struct rtnl_link *
 		memcmp(link->mac.b, want->mac.b, sizeof(link->mac.b)) != 0);
 }
 
-/* A link is on its way through states while it is made or changed; the last one heard counts. */
-static void suspect(struct kernel *kernel, uint32_t ifindex, bool differs)
+/* What is heard of one link may be on its way to something else: a link goes through states while
+ * it is made, and its routes and neighbours go before it goes itself. So judge at the end. */
+static struct kernel_suspect *suspect(struct kernel *kernel, uint32_t ifindex)
 {
 	size_t i = 0;
 
-	while (i < kernel->n_suspects && kernel->suspects[i] != ifindex)
+	while (i < kernel->n_suspects && kernel->suspects[i].ifindex != ifindex)
 		i++;
-	if (i < kernel->n_suspects && !differs) {
-		kernel->suspects[i] = kernel->suspects[--kernel->n_suspects];
-	} else if (i == kernel->n_suspects && differs) {
+	if (i == kernel->n_suspects) {
 		kernel->suspects = vec_reserve(kernel->suspects, &kernel->cap_suspects, i + 1,
 					       sizeof(*kernel->suspects));
-		kernel->suspects[kernel->n_suspects++] = ifindex;
+		kernel->suspects[kernel->n_suspects++] = (struct kernel_suspect){ ifindex };
 	}
+	return &kernel->suspects[i];
+}
+
+static bool any_suspect(const struct kernel *kernel)
+{
+	for (size_t i = 0; i < kernel->n_suspects; i++)
+		if (kernel->suspects[i].link || kernel->suspects[i].other)
+			return true;
+	return false;
 }
 
 static void heard_link(struct kernel *kernel, const struct nlmsghdr *message,
@@ -69,12 +77,13 @@ static void heard_link(struct kernel *kernel, const struct nlmsghdr *message,
 
 	if (!rtnl_read_link(message, &link))
 		return;
-	if (rtnl_is_host_end(link.name)) {
-		suspect(kernel, link.ifindex, !gone && !(link.flags & IFF_UP));
-		if (gone)
-			note_gone(kernel, news, link.name);
+	if (rtnl_is_host_end(link.name) && gone) {
+		*suspect(kernel, link.ifindex) = (struct kernel_suspect){ link.ifindex };
+		note_gone(kernel, news, link.name);
+	} else if (rtnl_is_host_end(link.name)) {
+		suspect(kernel, link.ifindex)->link = !(link.flags & IFF_UP);
 	} else if (link.ifindex == kernel->have.tunnel) {
-		suspect(kernel, link.ifindex, gone || tunnel_differs(kernel, &link));
+		suspect(kernel, link.ifindex)->link = gone || tunnel_differs(kernel, &link);
 	} else if (underlay == 0 || link.ifindex == underlay ||
 		   link.ifindex == kernel->have.way_out) {
 		news->underlay = true;
@@ -104,7 +113,7 @@ static void heard_address(struct kernel *kernel, const struct nlmsghdr *message,
 	if (!kernel_is_ours(&kernel->have, address.ifindex))
 		news->underlay = true;
 	else if (is_drift(kernel, KERNEL_ADDRESSES, &address, message->nlmsg_type == RTM_DELADDR))
-		news->drift = true;
+		suspect(kernel, address.ifindex)->other = true;
 }
 
 static void heard_route(struct kernel *kernel, const struct nlmsghdr *message,
@@ -120,13 +129,13 @@ static void heard_route(struct kernel *kernel, const struct nlmsghdr *message,
 		return;
 	}
 	/* One of another program in the place of ours replaced it. */
-	if (route.protocol == RTNL_PROTOCOL_WEFT ||
-	    kernel_state_find(&kernel->wanted, KERNEL_ROUTES, &route))
-		news->drift = news->drift || is_drift(kernel, KERNEL_ROUTES, &route, gone);
+	if ((route.protocol == RTNL_PROTOCOL_WEFT ||
+	     kernel_state_find(&kernel->wanted, KERNEL_ROUTES, &route)) &&
+	    is_drift(kernel, KERNEL_ROUTES, &route, gone))
+		suspect(kernel, route.oif)->other = true;
 }
 
-static void heard_neigh(struct kernel *kernel, const struct nlmsghdr *message,
-			struct kernel_news *news)
+static void heard_neigh(struct kernel *kernel, const struct nlmsghdr *message)
 {
 	bool gone = message->nlmsg_type == RTM_DELNEIGH;
 	struct rtnl_neigh neigh;
@@ -140,7 +149,8 @@ static void heard_neigh(struct kernel *kernel, const struct nlmsghdr *message,
 	    (!gone && !(neigh.state & NUD_PERMANENT) &&
 	     !kernel_state_find(&kernel->wanted, kind, &neigh)))
 		return;
-	news->drift = news->drift || is_drift(kernel, kind, &neigh, gone);
+	if (is_drift(kernel, kind, &neigh, gone))
+		suspect(kernel, neigh.ifindex)->other = true;
 }
 
 /* ---- settings of devices */
@@ -188,7 +198,7 @@ static void heard_rtnetlink(struct listening *listening, const struct nlmsghdr *
 		break;
 	case RTM_NEWNEIGH:
 	case RTM_DELNEIGH:
-		heard_neigh(kernel, message, listening->news);
+		heard_neigh(kernel, message);
 		break;
 	case RTM_NEWNETCONF:
 		heard_setting(kernel, message, listening->news);
@@ -228,8 +238,9 @@ static void listen_to(struct listening *listening, struct netlink *nl,
 		if (got == 0)
 			return;
 		if (got < 0) { /* told too much at once: anything may have happened */
-			listening->news->drift = listening->news->underlay = true;
-			listening->news->pods = true;
+			listening->news->drift = true;
+			if (nl == &listening->kernel->route_monitor)
+				listening->news->underlay = listening->news->pods = true;
 			if (got != -ENOBUFS)
 				return;
 			continue;
@@ -247,7 +258,7 @@ void kernel_events(struct kernel *kernel, struct kernel_news *ret)
 	kernel->n_gone = kernel->n_suspects = 0;
 	listen_to(&listening, &kernel->route_monitor, heard_rtnetlink);
 	listen_to(&listening, &kernel->filter_monitor, heard_nftables);
-	ret->drift = ret->drift || kernel->n_suspects > 0;
+	ret->drift = ret->drift || any_suspect(kernel);
 	ret->n_gone = kernel->n_gone;
 	ret->gone = (const char(*)[IFNAME_LEN_MAX + 1]) kernel->gone;
 }

@@ -54,7 +54,7 @@ static void create_tunnel(struct kernel_pass *pass)
 	mnl_attr_put_u32(message, IFLA_MTU, want->mtu);
 	put_vxlan(message, want, true);
 	message = rtnl_put_link(&pass->batch, RTM_SETLINK, 0, want->name, 0, 0, name_tunnel, want);
-	rtnl_put_settings(message, true, LOOSE, host_has_ipv6());
+	rtnl_put_settings(message, true, LOOSE, want->mtu >= RTNL_MTU_OF_IPV6 && host_has_ipv6());
 	rtnl_put_link(&pass->batch, RTM_SETLINK, 0, want->name, IFF_UP, IFF_UP, name_tunnel, want);
 }
 

@@ -85,8 +85,12 @@ struct kernel {
 	char (*gone)[IFNAME_LEN_MAX + 1];
 	size_t n_gone, cap_gone;
 
-	size_t n_suspects, cap_suspects; /* while events are read */
-	uint32_t *suspects;
+	/* Links of ours of which something was heard, while events are read. */
+	struct kernel_suspect {
+		uint32_t ifindex;
+		bool link, other; /* it, or something on it, is not as wanted */
+	} * suspects;
+	size_t n_suspects, cap_suspects;
 };
 
 /* One pass on its way. */

@@ -17,8 +17,7 @@
 
 /* The gateway of every pod. Nobody has this address and nobody answers ARP for it: the pod gets a
  * permanent neighbour instead. */
-#define GATEWAY     0xa9fe0101u /* 169.254.1.1 */
-#define MTU_OF_IPV6 1280        /* RFC 8200 section 5; below it a link has no IPv6 at all */
+#define GATEWAY 0xa9fe0101u /* 169.254.1.1 */
 
 /* One request, from its descriptors to its end. */
 struct wiring {
@@ -108,7 +107,7 @@ static void put_host_settings(struct netlink_batch *batch, const struct wiring *
 
 	if (pod->alias[0])
 		mnl_attr_put_strz(message, IFLA_IFALIAS, pod->alias);
-	rtnl_put_settings(message, true, 1, pod->mtu >= MTU_OF_IPV6 && host_has_ipv6());
+	rtnl_put_settings(message, true, 1, pod->mtu >= RTNL_MTU_OF_IPV6 && host_has_ipv6());
 }
 
 static int make_pair(struct wiring *wiring, struct err *err)

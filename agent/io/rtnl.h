@@ -10,7 +10,8 @@
 #include "core/action.h"
 #include "io/netlink.h"
 
-#define RTNL_PROTOCOL_WEFT 87 /* routes with it are ours */
+#define RTNL_PROTOCOL_WEFT 87   /* routes with it are ours */
+#define RTNL_MTU_OF_IPV6   1280 /* RFC 8200 section 5; below it a link has no IPv6 at all */
 
 struct rtnl_vxlan {
 	uint32_t vni, local, link;

@@ -311,6 +311,23 @@ def check_peers(kernel):
         kernel.quiet_pass("after the tunnel was made anew")
 
 
+def check_small(kernel):
+    """Below 1280 bytes a link has no IPv6, and the kernel refuses settings of it."""
+    kernel.node.ip("link del weft-vx")
+    kernel.tunnel["mtu"] = 1200
+    kernel.want()
+    kernel.good_pass()
+    pod = kernel.add_pod("s")
+    must(kernel.wire(pod, mtu=1200).startswith("ok"), "a pod with a small MTU")
+    kernel.want()
+    kernel.quiet_pass("with a small MTU")
+    must(kernel.driver.call(f"unwire {pod.host_if}").startswith("ok"), "unwire")
+    kernel.pods.remove(pod)
+    kernel.tunnel["mtu"] = MTU
+    kernel.want()
+    kernel.good_pass()
+
+
 def check_foreign_link(kernel):
     """A link that has our name and is not ours is not touched, and the report says so, once."""
     kernel.node.ip("link del weft-vx")
@@ -369,7 +386,9 @@ def check_unwiring(kernel):
     kernel.want()
     kernel.drain()
     must(kernel.driver.call(f"unwire {pod.host_if}").startswith("ok"), "unwire")
-    must_equal(kernel.wait_news("pods")["gone"], [pod.host_if], "host ends heard to be gone")
+    news = kernel.wait_news("pods")
+    must_equal(news["gone"], [pod.host_if], "host ends heard to be gone")
+    must(not news["drift"], "the end of a pod was taken for drift")
     must(kernel.driver.call(f"unwire {pod.host_if}").startswith("ok"), "unwire of what is gone")
     must(not has_link(pod, "eth0"), "the pod kept its eth0")
     must_equal(kernel.good_pass()["sent"], 1, "messages that take the pod's address out of the set")
@@ -481,6 +500,7 @@ def run(r, kernels):
     check_changes(kernels)
     step("changes of ours lose nothing")
     check_peers(first)
+    check_small(first)
     check_foreign_link(first)
     check_wiring(first)
     check_unwiring(first)

@@ -192,15 +192,14 @@ static bool check_value(struct check *c, unsigned depth)
 
 cJSON *json_parse(struct bytes text, struct err *err)
 {
-	struct check c = {
-		.begin = text.data, .at = text.data, .end = text.data + text.len, .err = err
-	};
+	struct check c = { .begin = text.data, .at = text.data, .err = err };
 	cJSON *tree;
 
 	if (text.len == 0) {
 		err_set(err, EBADMSG, "it is empty");
 		return NULL;
 	}
+	c.end = text.data + text.len;
 	if (!check_value(&c, 0))
 		return NULL;
 	if (c.at != c.end) {

@@ -96,6 +96,7 @@ static void refuses_a_zero(void)
 	CHECK(!parse("{}\0", 3, &err));
 	CHECK(!parse("\"a\0b\"", 5, &err));
 	CHECK(!parse("\0", 1, &err));
+	CHECK(!json_parse((struct bytes){ 0 }, &err)); /* nothing at all */
 }
 
 static void survives_every_cut(void)

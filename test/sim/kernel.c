@@ -1,0 +1,279 @@
+#include "kernel.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/vec.h"
+#include "base/xalloc.h"
+#include "checker.h"
+#include "node.h"
+#include "work.h"
+
+enum { KERNEL_PASS_MS = 60000 };
+
+void kernel_done(struct kernel *kernel)
+{
+	free(kernel->ends);
+	free(kernel->ops);
+	free(kernel->fdb);
+	free(kernel->neigh);
+	free(kernel->routes);
+}
+
+/* ---- host ends */
+
+static struct host_end *by_name(struct kernel *kernel, const char *host_if)
+{
+	for (size_t i = 0; i < kernel->n_ends; i++)
+		if (strcmp(kernel->ends[i].link.host_if, host_if) == 0)
+			return &kernel->ends[i];
+	return NULL;
+}
+
+struct host_end *kernel_find(struct node *node, const char *container_id, const char *ifname)
+{
+	for (size_t i = 0; i < node->kernel.n_ends; i++) {
+		struct pod_link *link = &node->kernel.ends[i].link;
+
+		if (strcmp(link->container_id, container_id) == 0 &&
+		    strcmp(link->ifname, ifname) == 0)
+			return &node->kernel.ends[i];
+	}
+	return NULL;
+}
+
+static void end_remove(struct kernel *kernel, const char *host_if)
+{
+	struct host_end *end = by_name(kernel, host_if);
+
+	if (end)
+		vec_close_gap(kernel->ends, kernel->n_ends--, (size_t)(end - kernel->ends),
+			      sizeof(*end));
+}
+
+static struct host_end *end_add(struct kernel *kernel, const struct wire_pod *wire)
+{
+	struct host_end end = { .link.ip = wire->ip, .link.mtu = wire->mtu };
+	const char *slash = strchr(wire->alias, '/');
+
+	assert(slash);
+	memcpy(end.link.host_if, wire->host_if, sizeof(end.link.host_if));
+	snprintf(end.link.container_id, sizeof(end.link.container_id), "%.*s",
+		 (int)(slash - wire->alias), wire->alias);
+	snprintf(end.link.ifname, sizeof(end.link.ifname), "%s", slash + 1);
+	kernel->ends =
+		vec_reserve(kernel->ends, &kernel->cap_ends, kernel->n_ends + 1, sizeof(end));
+	kernel->ends[kernel->n_ends] = end;
+	return &kernel->ends[kernel->n_ends++];
+}
+
+void kernel_pod_vanished(struct world *world, struct node *node, const char *container_id,
+			 const char *ifname)
+{
+	struct host_end *end = kernel_find(node, container_id, ifname);
+
+	if (!end)
+		return;
+	world_line(world, node->index, false, "!",
+		   "a pod's namespace is gone, its host end with it");
+	end_remove(&node->kernel, end->link.host_if);
+	checker_use_changed(world, node);
+}
+
+struct pod_links kernel_dump(const struct node *node)
+{
+	struct pod_links ret = { .n = node->kernel.n_ends };
+	struct pod_link *links = xcalloc(ret.n + 1, sizeof(*links));
+
+	for (size_t i = 0; i < ret.n; i++)
+		links[i] = node->kernel.ends[i].link;
+	ret.links = links;
+	return ret;
+}
+
+/* ---- wiring */
+
+static int wire_error(struct world *world, struct node *node, const struct kernel_op *op,
+		      const char **ret_text)
+{
+	*ret_text = "";
+	if (!op->unwire && !work_client_here(world, node, op->wire.client)) {
+		*ret_text = "the client is gone and its namespace with it";
+		return EBADF;
+	}
+	if (!op->unwire && !op->wire.replace && by_name(&node->kernel, op->wire.host_if)) {
+		*ret_text = "the interface exists";
+		return EEXIST;
+	}
+	if (!world->quiet && world_chance(world, RNG_KERNEL, world->faults.kernel_percent)) {
+		*ret_text = "no buffer space";
+		return ENOBUFS;
+	}
+	return 0;
+}
+
+static void carry_out(struct world *world, struct node *node, struct kernel_op *op)
+{
+	op->done = true;
+	op->error = wire_error(world, node, op, &op->text);
+	if (op->error)
+		return;
+	end_remove(&node->kernel, op->wire.host_if);
+	if (!op->unwire)
+		end_add(&node->kernel, &op->wire);
+	checker_use_changed(world, node);
+}
+
+static void submit(struct world *world, struct node *node, struct kernel_op op)
+{
+	struct kernel *kernel = &node->kernel;
+
+	op.id = ++kernel->next_op;
+	if (world->options.story || world_chance(world, RNG_KERNEL, 60))
+		carry_out(world, node, &op);
+	kernel->ops = vec_reserve(kernel->ops, &kernel->cap_ops, kernel->n_ops + 1, sizeof(op));
+	kernel->ops[kernel->n_ops++] = op;
+	world_push(world, world->options.story ? 1 : (int64_t)world_choose(world, RNG_KERNEL, 6),
+		   (struct task){ .kind = TASK_KERNEL_POD,
+				  .node = node->index,
+				  .life = node->life,
+				  .a = op.id });
+}
+
+void kernel_wire(struct world *world, struct node *node, const struct wire_pod *wire)
+{
+	submit(world, node, (struct kernel_op){ .job = wire->job, .wire = *wire });
+}
+
+void kernel_unwire(struct world *world, struct node *node, uint32_t job, const char *host_if)
+{
+	struct kernel_op op = { .job = job, .unwire = true };
+
+	snprintf(op.wire.host_if, sizeof(op.wire.host_if), "%s", host_if);
+	submit(world, node, op);
+}
+
+static void op_task(struct world *world, struct node *node, uint32_t id)
+{
+	struct kernel *kernel = &node->kernel;
+	struct event event = { .type = EVENT_POD_WIRED };
+	size_t at = 0;
+	struct kernel_op op;
+
+	while (at < kernel->n_ops && kernel->ops[at].id != id)
+		at++;
+	assert(at < kernel->n_ops);
+	if (!kernel->ops[at].done)
+		carry_out(world, node, &kernel->ops[at]);
+	op = kernel->ops[at];
+	vec_close_gap(kernel->ops, kernel->n_ops--, at, sizeof(op));
+	if (op.unwire)
+		event.type = EVENT_POD_UNWIRED;
+	event.pod.job = op.job;
+	event.pod.error = op.error;
+	event.pod.text = op.text;
+	node_feed(world, node, &event);
+}
+
+/* ---- want against have */
+
+static void pass_task(struct world *world, struct node *node, bool own_accord)
+{
+	struct kernel_report report = { .wanted = (uint32_t)node->kernel.n_routes };
+	struct event event = { .type = EVENT_KERNEL };
+	uint32_t life = node->life;
+
+	node->kernel.pass_wanted = false;
+	event.kernel = &report;
+	node_feed(world, node, &event);
+	if (!own_accord || node->life != life || !node->core)
+		return;
+	event = (struct event){ .type = EVENT_PODS_LINKED };
+	event.pods = kernel_dump(node);
+	node_feed(world, node, &event);
+	free((void *)(uintptr_t)event.pods.links);
+	if (node->life == life && node->core)
+		kernel_pass_later(world, node, KERNEL_PASS_MS);
+}
+
+void kernel_task(struct world *world, const struct task *task)
+{
+	struct node *node = &world->nodes[task->node];
+
+	if (task->life != node->life || !node->core)
+		return;
+	if (task->kind == TASK_KERNEL_POD)
+		op_task(world, node, task->a);
+	else
+		pass_task(world, node, task->a != 0);
+}
+
+void kernel_pass_later(struct world *world, struct node *node, int64_t delay_ms)
+{
+	world_push(world, delay_ms,
+		   (struct task){ .kind = TASK_KERNEL_PASS,
+				  .node = node->index,
+				  .life = node->life,
+				  .a = 1 });
+}
+
+#define KEEP(array, count)                                                                       \
+	(kernel->array = vec_reserve(kernel->array, &kernel->cap_##array, (count),               \
+				     sizeof(*kernel->array)),                                    \
+	 kernel->n_##array = (count),                                                            \
+	 (count) ? (void)memcpy(kernel->array, forward->array, (count) * sizeof(*kernel->array)) \
+		 : (void)0)
+
+void kernel_forward(struct world *world, struct node *node, const struct forward *forward)
+{
+	struct kernel *kernel = &node->kernel;
+
+	if (forward->node_ip)
+		kernel->node_ip = forward->node_ip;
+	if (forward->peers_known) {
+		KEEP(fdb, forward->n_fdb);
+		KEEP(neigh, forward->n_neigh);
+		KEEP(routes, forward->n_routes);
+	}
+	checker_use_changed(world, node);
+	if (!forward->urgent || kernel->pass_wanted)
+		return;
+	kernel->pass_wanted = true;
+	world_push(
+		world, world->options.story ? 1 : (int64_t)world_choose(world, RNG_KERNEL, 20),
+		(struct task){ .kind = TASK_KERNEL_PASS, .node = node->index, .life = node->life });
+}
+
+/* ---- deaths */
+
+/* A wiring that was under way may have stopped between making the interface and naming it. */
+void kernel_process_died(struct world *world, struct node *node)
+{
+	struct kernel *kernel = &node->kernel;
+
+	for (size_t i = 0; i < kernel->n_ops; i++) {
+		struct kernel_op *op = &kernel->ops[i];
+		struct host_end *end;
+
+		if (op->done || op->unwire || by_name(kernel, op->wire.host_if) ||
+		    !world_chance(world, RNG_KERNEL, 30))
+			continue;
+		end = end_add(kernel, &op->wire);
+		end->torn = true;
+		end->link.container_id[0] = end->link.ifname[0] = '\0';
+		end->link.ip = 0;
+	}
+	kernel->n_ops = 0;
+	kernel->pass_wanted = false;
+}
+
+void kernel_host_died(struct node *node)
+{
+	struct kernel *kernel = &node->kernel;
+
+	kernel->n_ends = kernel->n_ops = kernel->n_fdb = kernel->n_neigh = kernel->n_routes = 0;
+	kernel->node_ip = 0;
+	kernel->pass_wanted = false;
+}

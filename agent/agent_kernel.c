@@ -16,7 +16,9 @@ enum {
 
 int agent_kernel_open(struct agent *agent, struct err *err)
 {
-	return kernel_new(agent->log, &agent->kernel.kernel, err);
+	int result = kernel_new(agent->log, &agent->kernel.kernel, err);
+
+	return result == -EPERM ? err_wrap(err, "the agent needs CAP_NET_ADMIN") : result;
 }
 
 /* ---- passes */

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,6 +145,10 @@ int agent_look(struct agent *agent, struct err *err)
 		result = check_overlap(agent, err);
 	if (result < 0)
 		return result;
+	/* No address yet is a reason to wait, a name that nothing has is a mistake. */
+	if (agent->options->iface[0] && if_nametoindex(agent->options->iface) == 0)
+		return err_set(err, EINVAL, "--iface: there is no network interface '%s'",
+			       agent->options->iface);
 	agent_wish(agent, &wish, peers);
 	host_underlay(kernel_route_socket(agent->kernel.kernel), &wish, &agent->underlay);
 	return 0;

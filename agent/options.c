@@ -175,11 +175,11 @@ static int set_peer(struct options *o, const char *text, struct err *err)
 	int result = 0;
 
 	while (result == 0 && *text) {
-		size_t len = strcspn(text, ", ");
+		size_t len = strcspn(text, ",");
 
 		if (len > 0)
 			result = add_peer(o, text, len, err);
-		text += len + strspn(text + len, ", ");
+		text += len + strspn(text + len, ",");
 	}
 	return result;
 }

@@ -106,7 +106,7 @@ static void check_release(struct world *world, struct node *node, const struct c
 			if (watch->node.blocks[b] == block)
 				world_violation(
 					world, "V5",
-					"n%u releases block %u, and its node.log still says that it is its own",
+					"n%u releases block %u, and its node.log still has it",
 					node->index + 1, block);
 		watch->proven[block] = false;
 	}

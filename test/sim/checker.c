@@ -188,7 +188,8 @@ void checker_saved(struct world *world, struct node *node, enum store_file file,
 		use_ledger_moved(world);
 }
 
-/* Continuity by the letter: same boot, /run intact, its uid, epoch and last seq equal to node.log's. */
+/* Continuity by the letter: same boot, /run intact, its uid, epoch and last seq equal to
+ * node.log's. */
 void checker_process_read(struct world *world, struct node *node)
 {
 	struct watch *watch = watch_of(world, node);

@@ -1,8 +1,8 @@
 #pragma once
 /*
- * The judge with global knowledge (protocol.md 4.1). It sees what an outsider could: answers, stored records, host
- * ends, messages on the wire, and the read-only look inside of core/inspect.h. It stops the run at the first broken
- * rule, with the rule's name.
+ * The judge with global knowledge (protocol.md 4.1). It sees what an outsider could: answers,
+ * stored records, host ends, messages on the wire, and the read-only look inside of core/inspect.h.
+ * It stops the run at the first broken rule, with the rule's name.
  */
 #include "chosen.h"
 #include "core/action.h"

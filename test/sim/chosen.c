@@ -319,7 +319,8 @@ void chosen_reread(struct chosen *chosen)
 	chosen->ballot = (struct ballot){ 0 };
 }
 
-/* A value in several records counts with its last; one that was torn off is followed by another ballot's. */
+/* A value in several records counts with its last; one that was torn off is followed by another
+ * ballot's. */
 bool chosen_durable(struct world *world, struct chosen *chosen, const struct record_keeper *record)
 {
 	struct chosen_value *parts = &chosen->parts;

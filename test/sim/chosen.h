@@ -1,8 +1,9 @@
 #pragma once
 /*
- * The history of the ledger as an outsider learns it: a value counts as chosen when the bytes of its record are durable
- * on the (one) keeper's disk. Kept with its own code, so that a mistake in core/ledger is not repeated here.
- * V1, V8, V9 and V11 are judged here; the checker compares every view with it (V6) and replays feeds (V7).
+ * The history of the ledger as an outsider learns it: a value counts as chosen when the bytes of
+ * its record are durable on the (one) keeper's disk. Kept with its own code, so that a mistake in
+ * core/ledger is not repeated here. V1, V8, V9 and V11 are judged here; the checker compares every
+ * view with it (V6) and replays feeds (V7).
  */
 #include "core/ledger.h"
 #include "core/record.h"
@@ -35,8 +36,8 @@ struct chosen {
 void chosen_init(struct chosen *chosen);
 void chosen_done(struct chosen *chosen);
 
-/* Records that became durable, in order; and those found in the log at a start, after chosen_reread. True: the newest
- * value is another now. */
+/* Records that became durable, in order; and those found in the log at a start, after
+ * chosen_reread. True: the newest value is another now. */
 bool chosen_durable(struct world *world, struct chosen *chosen, const struct record_keeper *record);
 void chosen_reread(struct chosen *chosen);
 

@@ -1,8 +1,9 @@
 #pragma once
 /*
- * One host's files: three logs on disk and one in /run, as bytes that really go through wire/records. A store takes
- * its stages over time (written, synced, told), one at a time per file; kill -9 stops between any two of them, a host's
- * crash takes back what was not synced, torn anywhere.
+ * One host's files: three logs on disk and one in /run, as bytes that really go through
+ * wire/records. A store takes its stages over time (written, synced, told), one at a time per file;
+ * kill -9 stops between any two of them, a host's crash takes back what was not synced, torn
+ * anywhere.
  */
 #include "core/action.h"
 #include "world.h"
@@ -11,8 +12,8 @@ struct disk_file {
 	uint8_t *data; /* owned; what a reader sees */
 	size_t len, cap;
 	size_t synced_len; /* so much of it survives a crash for certain */
-	uint8_t *
-		before; /* owned; the file that a replacement may still fall back to; NULL: no such doubt */
+	uint8_t *before; /* owned; the file that a replacement may still fall back to; NULL: no such
+			    doubt */
 	size_t before_len;
 };
 
@@ -45,11 +46,13 @@ void disk_submit(struct world *world, struct node *node, const struct action *st
 void disk_task(struct world *world, const struct task *task);
 /* The process is gone: what was under way may have happened, in part or not at all. */
 void disk_process_died(struct world *world, struct node *node);
-/* The kernel is gone: unsynced bytes too, or not, or in part. keep_run: only the network namespace went. */
+/* The kernel is gone: unsynced bytes too, or not, or in part. keep_run: only the network namespace
+ * went. */
 void disk_host_died(struct world *world, struct node *node);
 void disk_run_lost(struct node *node);
-/* What the agent finds: cuts torn tails as io/store does and syncs what it is going to believe. Calls back for
- * each record in order; returns a mask of files that are unusable (and are now empty). */
+/* What the agent finds: cuts torn tails as io/store does and syncs what it is going to believe.
+ * Calls back for each record in order; returns a mask of files that are unusable (and are now
+ * empty). */
 typedef void disk_record_fn(struct world *world, struct node *node, enum store_file file,
 			    const struct record *record);
 uint32_t disk_read_all(struct world *world, struct node *node, disk_record_fn *each);

@@ -142,7 +142,8 @@ static void crash(struct world *world, struct node *node, bool keep_run)
 	heal_later(world, FAULT_CRASH, node->index, 0);
 }
 
-/* The first node votes on the ledger; who votes hands over before it leaves, and that is not written yet. */
+/* The first node votes on the ledger; who votes hands over before it leaves, and that is not
+ * written yet. */
 static void leave(struct world *world, struct node *node)
 {
 	if (node->index == 0 || !node->core || node->wants_leave)

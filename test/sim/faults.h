@@ -1,5 +1,6 @@
 #pragma once
-/* What breaks, when, and for how long. Each seed first draws which faults exist in its world and how often. */
+/* What breaks, when, and for how long. Each seed first draws which faults exist in its world and
+ * how often. */
 #include "world.h"
 
 enum fault {

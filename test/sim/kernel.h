@@ -1,7 +1,7 @@
 #pragma once
 /*
- * One host's kernel as far as an agent can tell: the pods' host ends, and what the last pass of want against have left
- * behind. Survives the agent, not the host.
+ * One host's kernel as far as an agent can tell: the pods' host ends, and what the last pass of
+ * want against have left behind. Survives the agent, not the host.
  */
 #include "core/action.h"
 #include "core/event.h"

@@ -1,6 +1,6 @@
 /*
- * sim: the deterministic cluster (protocol.md 4.2). A random run prints one line of JSON; a broken rule prints the last
- * decisions, the seed and the rule, and exits 1. Stories and mutants: --help.
+ * sim: the deterministic cluster (protocol.md 4.2). A random run prints one line of JSON; a broken
+ * rule prints the last decisions, the seed and the rule, and exits 1. Stories and mutants: --help.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -50,9 +50,9 @@ static const struct {
 };
 
 static const char help[] =
-	"sim [--seed S] [--nodes N] [--minutes M] [--verbose]   a random run, one line of JSON\n"
-	"sim --story NAME|all [--bless] [--stories DIRECTORY]   a scripted world against its trace\n"
-	"sim --mutant NAME [--seed S]                           exits 1 when the missing rule is noticed\n"
+	"sim [--seed S] [--nodes N] [--minutes M] [--verbose]  a random run, one line of JSON\n"
+	"sim --story NAME|all [--bless] [--stories DIRECTORY]  a scripted world against its trace\n"
+	"sim --mutant NAME [--seed S]             exits 1 when the missing rule is noticed\n"
 	"sim --list-stories, sim --list-mutants\n";
 
 static double seconds(void)

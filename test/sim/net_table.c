@@ -179,7 +179,8 @@ void conn_tell_closed(struct world *world, const struct net_end *end, int64_t de
 				  .text = reason });
 }
 
-/* The process at this end has no socket any more. Its agent hears of it, unless it is the one that died. */
+/* The process at this end has no socket any more. Its agent hears of it, unless it is the one that
+ * died. */
 void conn_end_close(struct world *world, struct net_end *end, const char *reason)
 {
 	if (end->state == END_OPEN)

@@ -1,8 +1,9 @@
 #pragma once
 /*
- * TCP as an agent meets it: connections of two byte streams that go through wire/conn at both ends, preambles
- * included. Bytes arrive late, in pieces, or never; a cut makes them wait until the sender gives up, and the other side
- * then holds half a connection. What was sent before a process died still arrives, what a dead kernel held does not.
+ * TCP as an agent meets it: connections of two byte streams that go through wire/conn at both ends,
+ * preambles included. Bytes arrive late, in pieces, or never; a cut makes them wait until the
+ * sender gives up, and the other side then holds half a connection. What was sent before a process
+ * died still arrives, what a dead kernel held does not.
  */
 #include "core/action.h"
 #include "world.h"

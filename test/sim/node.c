@@ -176,7 +176,8 @@ static void settings_fill(struct world *world, const struct node *node, struct s
 	world_random_bytes(world, RNG_IDS, &settings->new_cluster, sizeof(settings->new_cluster));
 }
 
-/* --peer: the one before it, the first, and sometimes itself: a list made for all nodes names every one. */
+/* --peer: the one before it, the first, and sometimes itself: a list made for all nodes names every
+ * one. */
 static size_t peers_fill(const struct world *world, const struct node *node,
 			 struct endpoint peers[3])
 {

@@ -1,8 +1,8 @@
 #pragma once
 /*
- * A host and the twin of agent.c in it: feeds one core what its world reports, carries out what the core asks for, in
- * order, and can be killed between any two of these actions. The host outlives the process, the disk outlives the
- * host.
+ * A host and the twin of agent.c in it: feeds one core what its world reports, carries out what the
+ * core asks for, in order, and can be killed between any two of these actions. The host outlives
+ * the process, the disk outlives the host.
  */
 #include "core/core.h"
 #include "disk.h"

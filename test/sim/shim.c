@@ -63,11 +63,26 @@ void shim_start(struct world *world, struct node *node, enum request_type type,
 	     world->options.story ? 0 : (int64_t)world_choose(world, RNG_WORK, 4), TASK_SHIM);
 }
 
+static const char *request_name(enum request_type type)
+{
+	static const char *const names[] = {
+		[REQUEST_ADD] = "ADD of ",
+		[REQUEST_DEL] = "DEL of ",
+		[REQUEST_STATUS] = "STATUS",
+		[REQUEST_LEAVE] = "LEAVE",
+	};
+
+	return names[type];
+}
+
 /* Its process ends, with or without an answer. */
 static void end(struct world *world, struct node *node, struct shim *shim)
 {
 	struct shim ended = *shim;
 
+	if (ended.code != ANSWER_OK)
+		world_say(world, node->index, "%s%.16s refused: %s", request_name(ended.type),
+			  ended.container_id, ended.text);
 	vec_close_gap(node->runtime.shims, node->runtime.n_shims--,
 		      (size_t)(shim - node->runtime.shims), sizeof(ended));
 	work_shim_ended(world, node, &ended);
@@ -102,6 +117,7 @@ static void give_up(struct world *world, struct node *node, uint32_t serial)
 
 	event.client = shim->client;
 	shim->code = ANSWER_TRY_LATER;
+	snprintf(shim->text, sizeof(shim->text), "no answer, its shim gives up");
 	end(world, node, shim);
 	if (event.client)
 		node_feed(world, node, &event);
@@ -185,6 +201,7 @@ void work_answered(struct world *world, struct node *node, const struct answer *
 	shim->answered = true;
 	shim->code = answer->code;
 	shim->ip = answer->ip;
+	memcpy(shim->text, answer->text, sizeof(shim->text));
 	wake(world, node, shim,
 	     world->options.story ? 0 : (int64_t)world_choose(world, RNG_WORK, 3), TASK_ANSWER);
 }

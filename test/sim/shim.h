@@ -1,5 +1,6 @@
 #pragma once
-/* The shims of one host: one process per request, from its start to its exit. Used by work.c only. */
+/* The shims of one host: one process per request, from its start to its exit. Used by work.c only.
+ */
 #include "work.h"
 
 /* sandbox NULL: a request about no pod. */

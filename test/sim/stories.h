@@ -3,6 +3,6 @@
 #include <stdbool.h>
 
 void stories_list(void);
-/* Runs one story; true if its trace is what stories/NAME.trace says (or was written there: bless). Prints what
- * differs. */
+/* Runs one story; true if its trace is what stories/NAME.trace says (or was written there: bless).
+ * Prints what differs. */
 bool stories_run(const char *name, const char *directory, bool bless, bool verbose);

@@ -1,11 +1,11 @@
 #pragma once
 /*
- * The container runtime of one host and the shims it starts: pods that are wanted, attached, detached, with the habits
- * of a kubelet. A shim repeats its request under the same number when the agent dies before answering; a runtime that
- * was refused sends DEL before it tries again.
+ * The container runtime of one host and the shims it starts: pods that are wanted, attached,
+ * detached, with the habits of a kubelet. A shim repeats its request under the same number when the
+ * agent dies before answering; a runtime that was refused sends DEL before it tries again.
  *
- *   WAITING --ADD--> ADDING --answered--> UP --DEL--> DELETING --answered--> (gone, or WAITING again)
- *                      |refused, or the runtime lost patience     ^
+ *   WAITING --ADD--> ADDING --answered--> UP --DEL--> DELETING --answered--> (gone, or WAITING
+ * again) |refused, or the runtime lost patience     ^
  *                      +------------------------------------------+
  */
 #include "core/action.h"
@@ -40,6 +40,7 @@ struct shim {
 	int64_t since_ms;
 	bool answered;
 	enum answer_code code;
+	char text[TEXT_LEN_MAX + 1];
 	uint32_t ip;
 };
 

@@ -1,8 +1,9 @@
 #pragma once
 /*
- * The simulated world: one clock, one heap of things to come, one generator per subsystem, and what has been said.
- * Everything else in this directory hangs on struct world. The same options give the same run, byte for byte, on
- * every build: no address, no hash of a pointer and no uninitialised byte ever decides anything.
+ * The simulated world: one clock, one heap of things to come, one generator per subsystem, and what
+ * has been said. Everything else in this directory hangs on struct world. The same options give the
+ * same run, byte for byte, on every build: no address, no hash of a pointer and no uninitialised
+ * byte ever decides anything.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,7 +19,8 @@ enum {
 	WORLD_LINE_MAX = 512,
 };
 
-/* Why a run of random choices is split: adding a choice to one subsystem leaves the others as they were. */
+/* Why a run of random choices is split: adding a choice to one subsystem leaves the others as they
+ * were. */
 enum rng { RNG_IDS, RNG_NET, RNG_DISK, RNG_KERNEL, RNG_HOST, RNG_WORK, RNG_CHECK, RNG_COUNT };
 
 enum task_kind {
@@ -51,7 +53,8 @@ struct task {
 	const char *text; /* static */
 };
 
-/* Which faults exist in this run and how often; all zero is a calm world. Drawn per seed (faults.c). */
+/* Which faults exist in this run and how often; all zero is a calm world. Drawn per seed
+ * (faults.c). */
 struct faults {
 	uint32_t latency_max_ms;    /* per pair of nodes, drawn below this */
 	uint32_t reset_per_million; /* per chunk of bytes that arrives */

@@ -169,6 +169,7 @@ static void pass_nft(struct kernel_pass *pass, struct nft_report *nft)
 	kernel->sent += nft->sent;
 	pass->wanted += nft->wanted;
 	pass->repaired += nft->repaired;
+	pass->added += nft->added;
 }
 
 /* Links first: everything else hangs on their numbers. The table is told which devices we are about

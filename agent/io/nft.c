@@ -408,6 +408,15 @@ static void put_difference(struct netlink_batch *batch, const struct nft_have *h
 	}
 }
 
+static uint32_t count_wanted(const struct wish *wish)
+{
+	size_t n = wish->lines.n;
+
+	for (size_t i = 0; i < NFT_SETS; i++)
+		n += wish->sets[i].n;
+	return (uint32_t)n;
+}
+
 static int pass_once(struct nft *nft, struct netlink *nl, struct wish *wish,
 		     struct nft_report *report, struct err *err)
 {
@@ -423,6 +432,7 @@ static int pass_once(struct nft *nft, struct netlink *nl, struct wish *wish,
 	put_difference(&batch, &nft->have, wish);
 	put_end(&batch);
 	report->sent = (uint32_t)batch.n - 2;
+	report->added = nft->have.exists || nft->settled ? 0 : count_wanted(wish);
 	if (report->sent > 0) {
 		log_repairs(nft, wish, report);
 		result = netlink_batch_run(&batch, err);
@@ -431,15 +441,6 @@ static int pass_once(struct nft *nft, struct netlink *nl, struct wish *wish,
 	if (result == 0)
 		nft->settled = nft->have.generation + (report->sent > 0);
 	return result;
-}
-
-static uint32_t count_wanted(const struct wish *wish)
-{
-	size_t n = wish->lines.n;
-
-	for (size_t i = 0; i < NFT_SETS; i++)
-		n += wish->sets[i].n;
-	return (uint32_t)n;
 }
 
 int nft_pass(struct nft *nft, struct netlink *nl, const struct forward *forward,
@@ -469,7 +470,7 @@ int nft_pass(struct nft *nft, struct netlink *nl, const struct forward *forward,
 		result = nft_read_counters(nl, &nft->have, &refused);
 	ret->spoofed_packets = nft->have.packets[0];
 	if (result < 0) {
-		ret->sent = ret->repaired = 0;
+		ret->sent = ret->repaired = ret->added = 0;
 		return err_set(err, refused.code, "table inet weft: %s", refused.text);
 	}
 	return 0;

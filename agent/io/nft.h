@@ -21,6 +21,7 @@ struct nft;
 
 struct nft_report {
 	uint32_t wanted;   /* chains, rules, sets, counters and elements */
+	uint32_t added;    /* of them, when the table is made for the first time */
 	uint32_t sent;     /* messages that changed something */
 	uint32_t repaired; /* things that another program had changed; each was logged */
 	uint64_t spoofed_packets;

@@ -71,16 +71,6 @@ int kernel_new(struct log *log, struct kernel **ret, struct err *err)
 	return 0;
 }
 
-static void forget_want(struct forward *want)
-{
-	free((void *)(uintptr_t)want->fdb);
-	free((void *)(uintptr_t)want->neigh);
-	free((void *)(uintptr_t)want->routes);
-	free((void *)(uintptr_t)want->pods);
-	free((void *)(uintptr_t)want->members);
-	*want = (struct forward){ 0 };
-}
-
 void kernel_free(struct kernel *kernel)
 {
 	if (!kernel)
@@ -92,7 +82,8 @@ void kernel_free(struct kernel *kernel)
 	netlink_close(&kernel->route_monitor);
 	netlink_close(&kernel->filter_monitor);
 	nft_free(kernel->nft);
-	forget_want(&kernel->want);
+	for (int i = 0; i < KERNEL_WANTS; i++)
+		free(kernel->want_items[i].items);
 	kernel_have_done(&kernel->have);
 	kernel_state_done(&kernel->wanted);
 	kernel_state_done(&kernel->settled);
@@ -105,22 +96,29 @@ void kernel_free(struct kernel *kernel)
 
 /* ---- the want */
 
-static void *copy(const void *items, size_t n, size_t size)
+/* Memory is kept from want to want: on a large cluster each is half a megabyte, and a new pod is a
+ * new want. */
+static const void *keep(struct kernel *kernel, int which, const void *items, size_t n, size_t size)
 {
-	return n > 0 ? xmemdup(items, n * size) : NULL;
+	struct kernel_array *array = &kernel->want_items[which];
+
+	array->items = vec_reserve(array->items, &array->cap, n, size);
+	if (n > 0)
+		memcpy(array->items, items, n * size);
+	return array->items;
 }
 
 void kernel_want(struct kernel *kernel, const struct forward *forward)
 {
-	struct forward want = *forward;
+	struct forward *want = &kernel->want;
 
-	want.fdb = copy(forward->fdb, forward->n_fdb, sizeof(*forward->fdb));
-	want.neigh = copy(forward->neigh, forward->n_neigh, sizeof(*forward->neigh));
-	want.routes = copy(forward->routes, forward->n_routes, sizeof(*forward->routes));
-	want.pods = copy(forward->pods, forward->n_pods, sizeof(*forward->pods));
-	want.members = copy(forward->members, forward->n_members, sizeof(*forward->members));
-	forget_want(&kernel->want);
-	kernel->want = want;
+	*want = *forward;
+	want->fdb = keep(kernel, 0, forward->fdb, forward->n_fdb, sizeof(*want->fdb));
+	want->neigh = keep(kernel, 1, forward->neigh, forward->n_neigh, sizeof(*want->neigh));
+	want->routes = keep(kernel, 2, forward->routes, forward->n_routes, sizeof(*want->routes));
+	want->pods = keep(kernel, 3, forward->pods, forward->n_pods, sizeof(*want->pods));
+	want->members =
+		keep(kernel, 4, forward->members, forward->n_members, sizeof(*want->members));
 	kernel->wanting = true;
 }
 

@@ -183,14 +183,25 @@ void kernel_state_add(struct kernel_state *state, enum kernel_kind kind, const v
 	memcpy((char *)array->items + array->n++ * size, item, size);
 }
 
+/* The same input sorts the same way: which of two stays does not change from pass to pass. */
+static void sort_array(struct kernel_array *array, enum kernel_kind kind)
+{
+	size_t size = kinds[kind].size, kept = 0;
+	char *items = array->items;
+
+	if (array->n == 0)
+		return;
+	qsort(items, array->n, size, kinds[kind].compare);
+	for (size_t i = 1; i < array->n; i++)
+		if (kinds[kind].compare(items + kept * size, items + i * size) != 0 && ++kept != i)
+			memcpy(items + kept * size, items + i * size, size);
+	array->n = kept + 1;
+}
+
 void kernel_state_sort(struct kernel_state *state)
 {
-	for (int kind = 0; kind < KERNEL_KINDS; kind++) {
-		struct kernel_array *array = &state->arrays[kind];
-
-		if (array->n > 0)
-			qsort(array->items, array->n, kinds[kind].size, kinds[kind].compare);
-	}
+	for (int kind = 0; kind < KERNEL_KINDS; kind++)
+		sort_array(&state->arrays[kind], (enum kernel_kind)kind);
 }
 
 void kernel_state_append(struct kernel_state *to, const struct kernel_state *from)

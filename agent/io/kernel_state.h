@@ -24,7 +24,10 @@ struct kernel_state {
 	} arrays[KERNEL_KINDS];
 };
 
+enum { KERNEL_WANTS = 5 }; /* arrays of struct forward */
+
 void kernel_state_add(struct kernel_state *state, enum kernel_kind kind, const void *item);
+/* Of items with one key the first stays. */
 void kernel_state_sort(struct kernel_state *state);
 void kernel_state_copy(struct kernel_state *to, const struct kernel_state *from);
 void kernel_state_append(struct kernel_state *to, const struct kernel_state *from);
@@ -64,7 +67,8 @@ struct kernel {
 	struct nft *nft;
 
 	bool wanting;        /* kernel_want() was called */
-	struct forward want; /* its arrays are ours */
+	struct forward want; /* its arrays are those behind it */
+	struct kernel_array want_items[KERNEL_WANTS];
 
 	/* As of the last pass. */
 	struct kernel_have have;

@@ -302,6 +302,10 @@ def check_peers(kernel):
     kernel.peers = peers
     kernel.want()
     must_equal(kernel.good_pass()["sent"], 4, "messages that add a peer")
+    kernel.want(f"peer {peers[0].vtep} 192.168.56.77 169.254.7.77")
+    kernel.good_pass()
+    kernel.quiet_pass("with two peers of one MAC")
+    kernel.want()
     for vni in (99, 6785):
         kernel.tunnel["vni"] = vni
         kernel.want()

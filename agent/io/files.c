@@ -30,6 +30,22 @@ static int make_with_parents(const char *path)
 	return 0;
 }
 
+/* Who may write here may exchange our files: that is us alone. Volumes of a platform often come
+ * with 0777. */
+static int keep_others_out(const struct directory *dir, struct err *err)
+{
+	struct stat stat;
+
+	if (fstat(dir->fd, &stat) < 0)
+		return err_set(err, errno, "look at directory '%s'", dir->path);
+	if (stat.st_uid != geteuid())
+		return err_set(err, EPERM, "use directory '%s' of user %u", dir->path, stat.st_uid);
+	if ((stat.st_mode & (S_IWGRP | S_IWOTH)) != 0 &&
+	    fchmod(dir->fd, stat.st_mode & ~(mode_t)(S_IFMT | S_ISVTX | S_IWGRP | S_IWOTH)) < 0)
+		return err_set(err, errno, "keep others from writing to '%s'", dir->path);
+	return 0;
+}
+
 int directory_open(struct directory *dir, const char *path, struct err *err)
 {
 	int result;
@@ -44,7 +60,7 @@ int directory_open(struct directory *dir, const char *path, struct err *err)
 	dir->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir->fd < 0)
 		return err_set(err, errno, "open directory '%s'", path);
-	return 0;
+	return keep_others_out(dir, err);
 }
 
 static int say_who_holds_it(const struct directory *dir, struct err *err)

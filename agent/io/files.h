@@ -20,7 +20,8 @@ struct directory {
 
 #define DIRECTORY_CLOSED ((struct directory){ .fd = -1, .lock_fd = -1 })
 
-/* Made if absent, with its parents, 0700. */
+/* Made if absent, with its parents, 0700. One that exists must be ours; others lose the right to
+ * write there. On failure directory_close() is still due. */
 int directory_open(struct directory *dir, const char *path, struct err *err);
 /* -EWOULDBLOCK and "another weftd (pid N) uses PATH" if somebody holds it. Until closed. */
 int directory_lock(struct directory *dir, struct err *err);

@@ -295,6 +295,27 @@ static void one_owner_per_directory(void)
 	fixture_remove(path);
 }
 
+static void others_are_kept_out(void)
+{
+	char *path = fixture_directory();
+	struct directory dir;
+	struct err err = { 0 };
+	struct stat stat;
+
+	REQUIRE(chmod(path, 01777) == 0);
+	CHECK_INT(directory_open(&dir, path, &err), 0);
+	REQUIRE(fstat(dir.fd, &stat) == 0);
+	CHECK_UINT(stat.st_mode & 07777, 0755);
+	directory_close(&dir);
+	if (geteuid() == 0) { /* only root can give a directory away */
+		REQUIRE(chown(path, 12345, (gid_t)-1) == 0);
+		CHECK_INT(directory_open(&dir, path, &err), -EPERM);
+		CHECK(strstr(err.text, "12345") != NULL);
+		directory_close(&dir);
+	}
+	fixture_remove(path);
+}
+
 static void odd_files_are_refused(void)
 {
 	char *path = fixture_directory();
@@ -310,7 +331,8 @@ static void odd_files_are_refused(void)
 	CHECK_INT(file_read(&dir, "pipe", 10, &content, &err), -EINVAL);
 	REQUIRE(file_swap(&dir, "file", bytes("0123456789a"), false, &err) == 0);
 	CHECK_INT(file_read(&dir, "file", 10, &content, &err), -EFBIG);
-	CHECK_INT(directory_open(&dir, "/proc/1/no/such", &err) < 0, true);
+	directory_close(&dir);
+	CHECK(directory_open(&dir, "/proc/1/no/such", &err) < 0);
 	directory_close(&dir);
 	fixture_remove(path);
 }
@@ -328,6 +350,7 @@ int main(void)
 	RUN(full_memory);
 	RUN(files_are_private);
 	RUN(one_owner_per_directory);
+	RUN(others_are_kept_out);
 	RUN(odd_files_are_refused);
 	return check_report();
 }

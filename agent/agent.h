@@ -94,8 +94,9 @@ struct agent {
 		struct kernel *kernel; /* owned */
 		struct loop_watch watch;
 		struct loop_timer news_timer, pass_timer;
-		struct kernel_news news;        /* since the last look */
-		bool pass_due;                  /* in this turn */
+		struct kernel_news news; /* since the last look */
+		bool pass_due;           /* in this turn */
+		struct instant passed_at;
 		uint64_t retry_ms;              /* after a pass that failed */
 		char failure[TEXT_LEN_MAX + 1]; /* the last one that was said */
 	} kernel;
@@ -146,6 +147,8 @@ void agent_clients_free(struct agent *agent);
 int agent_kernel_open(struct agent *agent, struct err *err);
 int agent_kernel_watch(struct agent *agent, struct err *err);
 void agent_kernel_turn(struct agent *agent);
+/* A person asks how things are: compare now, unless that was done a moment ago. */
+void agent_kernel_refresh(struct agent *agent);
 void agent_kernel_close(struct agent *agent);
 void agent_forward(struct agent *agent, const struct forward *forward);
 void agent_wire(struct agent *agent, const struct wire_pod *pod);

@@ -85,6 +85,8 @@ static void on_question(struct agent *agent, uint32_t id, struct local_request *
 	request->request.pod.wall_s = (uint64_t)time(NULL);
 	add(agent, id, request);
 	event.request = &request->request;
+	if (request->request.type == REQUEST_STATUS)
+		agent_kernel_refresh(agent);
 	agent_event(agent, &event);
 }
 

@@ -39,7 +39,7 @@ static void prepare_process(void)
 	mallopt(M_ARENA_MAX, 1);
 	/* Copies of the ledger come and go: back to the system, not into a heap that stays. */
 	mallopt(M_MMAP_THRESHOLD, 128 << 10);
-	mallopt(M_TRIM_THRESHOLD, 128 << 10);
+	mallopt(M_TRIM_THRESHOLD, 512 << 10);
 	/* Removing a pod's interface waits 15 to 30 ms for the kernel, and these waits overlap;
 	 * libuv's four workers would make a node that drains slow. */
 	setenv("UV_THREADPOOL_SIZE", "32", 0);

@@ -210,25 +210,20 @@ static uint32_t announced(const struct local_client *client)
 	return reader_be32(&reader);
 }
 
-static size_t missing(const struct local_client *client)
+/* How long the question will be with its length; 0: not known yet. */
+static size_t whole(const struct local_client *client)
 {
-	if (client->len < LENGTH_SIZE)
-		return LENGTH_SIZE - client->len;
-	return LENGTH_SIZE + announced(client) - client->len;
+	return client->len < LENGTH_SIZE ? 0 : LENGTH_SIZE + (size_t)announced(client);
 }
 
-/* Room for some of what is missing: what was only announced takes no memory. */
+/* Room for more: what was only announced takes no memory. */
 static size_t make_room(struct local_client *client)
 {
-	size_t want = client->len + missing(client), cap = client->cap ? client->cap : FIRST_ROOM;
-
-	if (client->len == client->cap && client->cap > 0)
-		cap = 2 * client->cap;
-	if (cap != client->cap) {
-		client->data = xrealloc(client->data, cap, 1);
-		client->cap = cap;
+	if (client->len == client->cap) {
+		client->cap = client->cap ? 2 * client->cap : FIRST_ROOM;
+		client->data = xrealloc(client->data, client->cap, 1);
 	}
-	return (want < cap ? want : cap) - client->len;
+	return client->cap - client->len;
 }
 
 /* False: a rule is broken. */
@@ -290,6 +285,20 @@ static void asked(struct local_client *client)
 	free(data);
 }
 
+static void take_question(struct local_client *client)
+{
+	size_t len = whole(client);
+
+	if (len == 0)
+		return;
+	if (len == LENGTH_SIZE || announced(client) > client->server->question_max)
+		client_refuse(client, "a question of an impossible length");
+	else if (client->len > len)
+		client_refuse(client, "more than one question");
+	else if (client->len == len)
+		asked(client);
+}
+
 static void read_question(struct local_client *client)
 {
 	size_t room = make_room(client);
@@ -306,12 +315,7 @@ static void read_question(struct local_client *client)
 		return;
 	}
 	client->len += (size_t)n;
-	if (client->len < LENGTH_SIZE)
-		return;
-	if (announced(client) == 0 || announced(client) > client->server->question_max)
-		client_refuse(client, "a question of an impossible length");
-	else if (missing(client) == 0)
-		asked(client);
+	take_question(client);
 }
 
 static void notice_leaving(struct local_client *client)
@@ -338,6 +342,7 @@ static void send_answer(struct local_client *client)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN) {
+			close_fds(client); /* they are of no more use, and this may take long */
 			watch(client, UV_WRITABLE);
 			return;
 		}
@@ -356,7 +361,6 @@ void local_server_answer(struct local_server *server, uint32_t id, struct bytes 
 	if (!client)
 		return;
 	assert(client->state == CLIENT_ASKED);
-	close_fds(client);
 	client->state = CLIENT_ANSWERING;
 	client->until_ms = now_ms(server) + server->patience_ms;
 	if (answer.len > 0)

@@ -391,6 +391,13 @@ static void impossible_length(void)
 	REQUIRE(send(fd, "\0\0\0\0", 4, 0) == 4);
 	wait_until(&w, one_refused);
 	close(fd);
+	w.refused = 0;
+	fd = dial(&w);
+	REQUIRE(send(fd, "\0\0\0\1ab", 6, 0) == 6);
+	wait_until(&w, one_refused);
+	CHECK_STR(w.why, "more than one question");
+	CHECK_UINT(w.asked, 0);
+	close(fd);
 	world_done(&w);
 }
 

@@ -64,9 +64,8 @@ static int lose(struct agent *agent, enum store_file file, const struct err *why
 	uint64_t number = agent->settings.incarnation;
 	char words[LOG_WORDS_MAX];
 
-	log_line(agent->log, LOG_ERR, "%s: %s -> kept as %s.lost-%llu, and taken for lost",
-		 store_name(file), log_words(words, why), store_name(file),
-		 (unsigned long long)number);
+	log_line(agent->log, LOG_ERR, "%s -> kept as %s.lost-%llu, and taken for lost",
+		 log_words(words, why), store_name(file), (unsigned long long)number);
 	return store_lose(&agent->store, file, number, err);
 }
 

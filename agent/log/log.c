@@ -196,7 +196,8 @@ int log_parse_level(const char *text, enum log_level *ret, struct err *err)
 
 const char *log_words(char buf[static LOG_WORDS_MAX], const struct err *err)
 {
-	if (err->code == 0)
+	/* These two come with whole sentences: about a file's content, about who holds a lock. */
+	if (err->code == 0 || err->code == EBADMSG || err->code == EWOULDBLOCK)
 		snprintf(buf, LOG_WORDS_MAX, "%s", err->text);
 	else
 		snprintf(buf, LOG_WORDS_MAX, "%s: %s", err->text, strerror(err->code));

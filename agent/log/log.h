@@ -62,6 +62,7 @@ void log_flush(struct log *log);
 /* "err", "warn", "info" or "debug" -> *ret; -EINVAL and what was expected. */
 int log_parse_level(const char *text, enum log_level *ret, struct err *err);
 
-/* The sentence with its errno's own words behind it, in buf, which it returns. */
+/* The sentence with its errno's own words behind it, if they add something; in buf, which it
+ * returns. */
 enum { LOG_WORDS_MAX = sizeof(((struct err *)0)->text) + 64 };
 const char *log_words(char buf[static LOG_WORDS_MAX], const struct err *err);

@@ -175,6 +175,8 @@ static void words_of_errors(void)
 	err_set(&err, ENOSPC, "write '/var/lib/weft/node.log'");
 	CHECK_STR(log_words(words, &err),
 		  "write '/var/lib/weft/node.log': No space left on device");
+	err_set(&err, EWOULDBLOCK, "another weftd (pid 7) uses /run/weft");
+	CHECK_STR(log_words(words, &err), "another weftd (pid 7) uses /run/weft");
 	CHECK_INT(log_parse_level("debug", &level, &err), 0);
 	CHECK_INT(level, LOG_DEBUG);
 	CHECK_INT(log_parse_level("peer", &level, &err), -EINVAL);

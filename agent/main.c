@@ -18,14 +18,14 @@ static void help(void)
 {
 	char line[160];
 
-	puts("weftd: the agent of Weft, one on every node. Its pods, routes and interfaces outlive\n"
-	     "it: stop, kill or replace it at any time.\n"
+	puts("weftd: the agent of Weft, one on every node. Its pods, routes and interfaces\n"
+	     "outlive it: stop, kill or replace it at any time.\n"
 	     "\n"
 	     "  weftd --auth=none --peer ADDR [--peer ADDR ...]          on every node\n"
 	     "  weftd --auth=none --peer ADDR [--peer ADDR ...] --init   on one of them\n"
 	     "\n"
-	     "Each flag is an environment variable too (--node-ip, WEFT_NODE_IP); the flag wins.\n"
-	     "Defaults are in parentheses.\n");
+	     "Each flag is an environment variable too (--node-ip, WEFT_NODE_IP); the flag\n"
+	     "wins. Defaults are in parentheses.\n");
 	for (size_t i = 0; options_help_line(i, line, sizeof(line)); i++)
 		puts(line);
 }

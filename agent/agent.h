@@ -97,6 +97,7 @@ struct agent {
 		struct kernel_news news; /* since the last look */
 		bool pass_due;           /* in this turn */
 		struct instant passed_at;
+		struct unwiring *unwirings;     /* owned until their worker is done */
 		uint64_t retry_ms;              /* after a pass that failed */
 		char failure[TEXT_LEN_MAX + 1]; /* the last one that was said */
 	} kernel;

@@ -1,6 +1,7 @@
 #include "agent.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,6 +71,8 @@ void agent_forward(struct agent *agent, const struct forward *forward)
 	}
 }
 
+static void tell_gone(struct agent *agent, const struct kernel_news *news);
+
 /* ---- what others did */
 
 static void look_at_underlay(struct agent *agent)
@@ -122,6 +125,7 @@ static void on_kernel_events(void *arg)
 	struct kernel_news *all = &agent->kernel.news, news;
 
 	kernel_events(agent->kernel.kernel, &news);
+	tell_gone(agent, &news);
 	all->drift = all->drift || news.drift;
 	all->underlay = all->underlay || news.underlay;
 	all->pods = all->pods || news.pods;
@@ -187,29 +191,58 @@ void agent_wire(struct agent *agent, const struct wire_pod *pod)
 }
 
 struct unwiring {
+	struct unwiring *next;
 	struct agent *agent;
 	uint32_t job;
 	char host_if[IFNAME_LEN_MAX + 1];
-	struct err err;
+	/* The worker has it in hand. Before that a host end may go by other means, and its name
+	 * must not be free for a new one while a worker is still to remove it. */
+	atomic_bool begun;
+	bool told;      /* the core knows already that it is gone */
+	struct err err; /* the worker's */
 };
 
 static void unwire_run(void *arg)
 {
 	struct unwiring *unwiring = arg;
 
+	atomic_store(&unwiring->begun, true);
 	(void)pods_unwire(unwiring->host_if, &unwiring->err);
 }
 
-static void unwire_done(void *arg)
+static void unwired(struct unwiring *unwiring)
 {
-	struct unwiring *unwiring = arg;
 	struct event event = { .type = EVENT_POD_UNWIRED };
 	char words[LOG_WORDS_MAX];
 
+	if (unwiring->told)
+		return;
+	unwiring->told = true;
 	event.pod.job = unwiring->job;
 	event.pod.error = unwiring->err.code;
 	event.pod.text = log_words(words, &unwiring->err);
 	agent_event(unwiring->agent, &event);
+}
+
+/* The kernel says that a host end is gone, and its name free, some 20 ms before the call that
+ * removed it returns (it waits for RCU). The runtime need not wait as long: the address rests far
+ * longer than that. */
+static void tell_gone(struct agent *agent, const struct kernel_news *news)
+{
+	for (size_t i = 0; i < news->n_gone; i++)
+		for (struct unwiring *u = agent->kernel.unwirings; u; u = u->next)
+			if (atomic_load(&u->begun) && strcmp(u->host_if, news->gone[i]) == 0)
+				unwired(u);
+}
+
+static void unwire_done(void *arg)
+{
+	struct unwiring *unwiring = arg, **at = &unwiring->agent->kernel.unwirings;
+
+	while (*at != unwiring)
+		at = &(*at)->next;
+	*at = unwiring->next;
+	unwired(unwiring);
 	free(unwiring);
 }
 
@@ -218,6 +251,8 @@ void agent_unwire(struct agent *agent, uint32_t job, const char *host_if)
 	struct unwiring *unwiring = xcalloc(1, sizeof(*unwiring));
 
 	unwiring->agent = agent;
+	unwiring->next = agent->kernel.unwirings;
+	agent->kernel.unwirings = unwiring;
 	unwiring->job = job;
 	memcpy(unwiring->host_if, host_if, sizeof(unwiring->host_if));
 	loop_work(&agent->loop, unwire_run, unwire_done, unwiring);

@@ -96,7 +96,8 @@ int netlink_subscribe(struct netlink *nl, size_t n, const int *groups, struct er
 	for (size_t i = 0; i < n; i++)
 		if (setsockopt(nl->fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i],
 			       sizeof(groups[i])) < 0)
-			return err_set(err, errno, "listen to netlink group %d", groups[i]);
+			return err_set(err, errno, "listen to netlink group %d%s", groups[i],
+				       errno == EPERM ? ", which takes CAP_NET_ADMIN" : "");
 	return 0;
 }
 

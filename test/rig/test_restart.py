@@ -51,29 +51,64 @@ def check_del_while_away(cluster):
     other.remove()
 
 
-def check_reboot(cluster, pods, lose_disk=False):
-    """Power is gone: pods, links and /run with it. Same disk or not, the node gets its blocks
-    back, and nobody else's pods notice."""
+def check_reboot(cluster, pods):
+    """Power is gone: pods, links and /run with it. The node gets its blocks back, and nobody
+    else's pods notice."""
     node = cluster.nodes[1]
     others = [pod for pod in pods if pod.node is not node]
     blocks = own_blocks(node)
     old = [pod.address for pod in node.pods.values()]
     with probe.Stream(others[0], others[-1]) as stream:
         cluster.power_off(node)
-        if lose_disk:
-            node.forget_disk()
         stream.wait_more(300)
         cluster.power_on(node)
         cluster.start_agent(node)
-        node.agent.wait_ready(60)
-        new = [node.pod(f"again-{n}").attach() for n in "ab"]
-        cluster.wait_connected()
+        new = serves_again(cluster, node)
         must_equal(stream.end()["lost"], 0, "lost between other nodes during a reboot")
     must_equal(own_blocks(node), blocks, "blocks after a reboot")
     probe.must_all_answer(probe.matrix(cluster, others + new))
     check_books(node)
     step(f"pods had {old}, now {[pod.address for pod in new]}")
     return others + new
+
+
+def serves_again(cluster, node):
+    node.agent.wait_ready(60)
+    new = [node.pod(f"again-{n}").attach() for n in "ab"]
+    cluster.wait_connected()
+    return new
+
+
+def check_lost_disk(cluster, pods):
+    """The identity is gone with the disk, and its name and blocks are not given to another: the
+    agent is told so, and serves under the name that it is advised to take."""
+    node = cluster.nodes[1]
+    others = [pod for pod in pods if pod.node is not node]
+    blocks = own_blocks(node)
+
+    def denied():
+        status = node.agent.status()
+        return bool(status and status["state"] == "denied") or NotYet(str(status))
+    with probe.Stream(others[0], others[-1]) as stream:
+        cluster.power_off(node)
+        node.forget_disk()
+        cluster.power_on(node)
+        cluster.start_agent(node)
+        wait_until(denied, 30, "the agent that lost its disk is denied its old name")
+        said = node.agent.status()["detail"]
+        must("earlier identity" in said and "--name" in said, f"why it is denied: {said}")
+        code, answer = node.pod("early").cni("ADD")
+        must(code and answer["code"] == 11 and "earlier identity" in answer["msg"],
+             f"ADD on a node that is denied: {code}, {answer}")
+        node.pods["early"].remove_netns()
+        node.agent.stop()
+        node.agent.start(*node.agent.options, "--name", "n2-again")
+        new = serves_again(cluster, node)
+        must_equal(stream.end()["lost"], 0, "lost between other nodes meanwhile")
+    taken = set(own_blocks(node)) & set(blocks)
+    must(not taken, f"{taken} of the lost identity was given to another one")
+    probe.must_all_answer(probe.matrix(cluster, others + new))
+    check_books(node)
 
 
 def check_repair(cluster, pods):
@@ -128,8 +163,8 @@ def test():
         step("what others deleted was put back")
         pods = check_reboot(cluster, pods)
         step("reboot with its disk")
-        check_reboot(cluster, pods, lose_disk=True)
-        step("reboot without its disk")
+        check_lost_disk(cluster, pods)
+        step("reboot without its disk: its old name is refused, another one serves")
 
 
 if __name__ == "__main__":

@@ -45,12 +45,18 @@ static void begin_open(struct wire_conn *conn)
 static void broken(struct wire_conn *conn, const void *data, size_t len, const char *why)
 {
 	struct message message;
+	struct wire_conn good;
 
 	CHECK_INT(feed_all(conn, data, len), WIRE_CONN_BROKEN);
 	CHECK_STR(conn->err.text, why);
-	/* and it stays so, whatever comes */
-	CHECK_UINT(wire_conn_feed(conn, (struct bytes){ data, len }), len);
+	/* and it stays so, though all that comes is in order */
+	begin(&good);
+	CHECK_INT(feed_all(conn, wire_conn_preamble(&good).data, WIRE_PREAMBLE_LEN),
+		  WIRE_CONN_BROKEN);
+	wire_conn_done(&good);
+	CHECK_INT(feed_all(conn, "\0\0\0\2\3\0", 6), WIRE_CONN_BROKEN);
 	CHECK_INT(wire_conn_next(conn, &message), WIRE_CONN_BROKEN);
+	CHECK_STR(conn->err.text, why);
 	CHECK_UINT(conn->in_len, 0);
 	wire_conn_done(conn);
 }
@@ -111,17 +117,48 @@ static void strangers_are_turned_away(void)
 	broken(&conn, zero, 48, "not a Weft peer: it begins with 0x0000000000000000");
 }
 
+static void good_preamble(uint8_t ret[static WIRE_PREAMBLE_LEN])
+{
+	struct wire_conn other;
+
+	begin(&other);
+	memcpy(ret, wire_conn_preamble(&other).data, WIRE_PREAMBLE_LEN);
+	wire_conn_done(&other);
+}
+
 static void refuse_preamble(size_t at, uint8_t value, const char *why)
 {
-	struct wire_conn conn, other;
 	uint8_t preamble[WIRE_PREAMBLE_LEN];
+	struct wire_conn conn;
 
 	begin(&conn);
-	begin(&other);
-	memcpy(preamble, wire_conn_preamble(&other).data, sizeof(preamble));
+	good_preamble(preamble);
 	preamble[at] = value;
-	wire_conn_done(&other);
 	broken(&conn, preamble, sizeof(preamble), why);
+}
+
+static void refuse_versions(uint8_t lowest, uint8_t highest)
+{
+	uint8_t preamble[WIRE_PREAMBLE_LEN];
+	struct wire_conn conn;
+	char why[128];
+
+	begin(&conn);
+	good_preamble(preamble);
+	preamble[11] = lowest;
+	preamble[15] = highest;
+	snprintf(why, sizeof(why),
+		 "the other side speaks protocol %u to %u, this one 1 to 1: upgrade the older",
+		 lowest, highest);
+	broken(&conn, preamble, sizeof(preamble), why);
+}
+
+static void versions_must_meet(void)
+{
+	refuse_versions(2, 3);
+	refuse_versions(0, 0);
+	refuse_versions(2, 1);
+	refuse_versions(1, 0);
 }
 
 static void other_settings_are_told(void)
@@ -131,10 +168,6 @@ static void other_settings_are_told(void)
 
 	refuse_preamble(23, 1, "the other side demands a secret, this one runs auth=none");
 	refuse_preamble(16, 1, "the other side demands a secret, this one runs auth=none");
-	refuse_preamble(
-		11, 2, "the other side speaks protocol 2 to 1, this one 1 to 1: upgrade the older");
-	refuse_preamble(
-		15, 0, "the other side speaks protocol 1 to 0, this one 1 to 1: upgrade the older");
 
 	begin(&conn);
 	wire_conn_init(&other, &settings);
@@ -147,16 +180,14 @@ static void other_settings_are_told(void)
 /* A range of versions that meets ours. */
 static void newer_versions_may_reach_down(void)
 {
-	struct wire_conn conn, other;
 	uint8_t preamble[WIRE_PREAMBLE_LEN];
+	struct wire_conn conn;
 
 	begin(&conn);
-	begin(&other);
-	memcpy(preamble, wire_conn_preamble(&other).data, sizeof(preamble));
+	good_preamble(preamble);
 	preamble[15] = 9;
 	CHECK_INT(feed_all(&conn, preamble, sizeof(preamble)), WIRE_CONN_SECURED);
 	wire_conn_done(&conn);
-	wire_conn_done(&other);
 }
 
 static void bad_lengths_break(void)
@@ -301,6 +332,7 @@ int main(void)
 	RUN(preamble_byte_by_byte);
 	RUN(strangers_are_turned_away);
 	RUN(other_settings_are_told);
+	RUN(versions_must_meet);
 	RUN(newer_versions_may_reach_down);
 	RUN(bad_lengths_break);
 	RUN(only_critical_strangers_break);

@@ -338,6 +338,28 @@ static void unreadable_questions(void)
 				     "1114112 are allowed");
 }
 
+/* What a runtime's user wrote is told what is wrong with it, in CNI's form. */
+static void odd_characters_are_not_unreadable(void)
+{
+	struct call call = add_call;
+	struct talk talk;
+
+	call.ifname = "eth\t0";
+	refused(&call,
+		"{\"cniVersion\":\"1.1.0\",\"code\":4,\"msg\":\"CNI_IFNAME 'eth\\t0' has white "
+		"space or a control character in it\",\"details\":\"choose another name for the "
+		"interface\"}\n",
+		"CNI_IFNAME 'eth\t0' has white space or a control character in it; choose another "
+		"name for the interface");
+	call = add_call;
+	call.netns = "/run/netns/a\nb";
+	talk_begin(&talk);
+	put_call(&talk, &call);
+	CHECK_INT(talk_decode(&talk), 0);
+	CHECK_STR(talk.request.request.pod.netns, "/run/netns/a\nb");
+	talk_end(&talk);
+}
+
 /* One version apart during an upgrade: unknown fields are no reason to refuse. */
 static void newer_clients_are_understood(void)
 {
@@ -407,6 +429,7 @@ int main(void)
 	RUN(del_of_the_impossible_succeeds);
 	RUN(bad_calls_are_refused);
 	RUN(unreadable_questions);
+	RUN(odd_characters_are_not_unreadable);
 	RUN(newer_clients_are_understood);
 	RUN(leaving_needs_a_word);
 	RUN(status_is_answered);

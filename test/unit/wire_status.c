@@ -227,6 +227,21 @@ static void lists_are_told_when_asked(void)
 	weft__local__status__free_unpacked(status, NULL);
 }
 
+static void each_list_has_its_own_question(void)
+{
+	struct status_report report = full_report();
+
+	for (unsigned bits = 0; bits < 8; bits++) {
+		struct status_asked asked = { bits & 1, bits & 2, bits & 4 };
+		Weft__Local__Status *status = over_the_wire(&report, asked);
+
+		CHECK_UINT(status->n_peers, bits & 1 ? 2 : 0);
+		CHECK_UINT(status->n_blocks, bits & 2 ? 1 : 0);
+		CHECK_UINT(status->n_pods, bits & 4 ? 1 : 0);
+		weft__local__status__free_unpacked(status, NULL);
+	}
+}
+
 /* A fresh agent knows little: nothing is NULL to whoever reads it. */
 static void the_unknown_is_empty(void)
 {
@@ -254,6 +269,7 @@ int main(void)
 	RUN(the_node_is_told);
 	RUN(the_sums_are_told);
 	RUN(lists_are_told_when_asked);
+	RUN(each_list_has_its_own_question);
 	RUN(the_unknown_is_empty);
 	return check_report();
 }

@@ -89,7 +89,7 @@ static void print_cluster(const Weft__Local__Status *status)
 	else
 		show_paragraph("cluster", "none yet");
 	print_keepers(status);
-	show_paragraph("members", "%u, links up to %u", status->members, status->links_up);
+	show_paragraph("members", "%u, linked to %u of them", status->members, status->links_up);
 	show_paragraph("pods", "%u", status->pods_up);
 	show_paragraph("addresses",
 		       "%u free, %u resting, in %u %s of this node; %u of %u blocks are free",

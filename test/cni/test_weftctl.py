@@ -79,7 +79,7 @@ weft n1: ready   auth=NONE (any host that reaches TCP 6785 can join: for labs on
   range      10.32.0.0/12 in blocks of /26
   cluster    10111213-1415-1617-1819-1a1b1c1d1e1f, epoch 3 of this node
   ledger     version 7, kept by this node alone
-  members    3, links up to 2
+  members    3, linked to 2 of them
   pods       2
   addresses  60 free, 1 resting, in 1 block of this node; 16381 of 16384 blocks are free
   kernel     31 things wanted, 1 put right in 12 passes
@@ -225,7 +225,7 @@ weft n2: searching   auth=secret
   range      10.32.0.0/12 in blocks of /26
   cluster    none yet
   ledger     not known yet
-  members    0, links up to 0
+  members    0, linked to 0 of them
   pods       0
   addresses  0 free, 0 resting, in 0 blocks of this node; 0 of 0 blocks are free
   kernel     0 things wanted, 0 put right in 0 passes

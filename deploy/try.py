@@ -13,6 +13,7 @@ import re
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -24,7 +25,10 @@ from rig import Rig  # noqa: E402
 from space import NotYet, RigError, wait_until  # noqa: E402
 
 PACKETS_AROUND_KILL = 500
+CAP_NET_ADMIN = f"{1 << 12:016x}"
+NOTICE_S = 30  # a link that says nothing for 12 s is given up
 HEAL_S = 60
+WIDTH = 90
 
 
 class Screen:
@@ -46,11 +50,14 @@ class Screen:
         print(text, file=self.stream, flush=True)
 
     def step(self, text):
-        self.say(f"[{self.seconds:5.1f} s] {text}")
+        stamp = f"[{self.seconds:5.1f} s] "
+        self.say(textwrap.fill(text, WIDTH, initial_indent=stamp,
+                               subsequent_indent=" " * len(stamp), break_long_words=False,
+                               break_on_hyphens=False))
 
-    def detail(self, text):
+    def detail(self, text, indent=10):
         for line in text.splitlines():
-            self.say(f"          {line}".rstrip())
+            self.say(f"{' ' * indent}{line}".rstrip())
 
     def failed(self, text):
         self.failures.append(text)
@@ -116,16 +123,17 @@ def show_nodes(screen, rig):
 def start_agents(screen, rig):
     rig.start_agents()
     held = rig.nodes[0].agent.confinement()
-    screen.step(f"agents ready (capabilities {held['CapEff']}: CAP_NET_ADMIN alone; "
-                f"no_new_privs {held['NoNewPrivs']}; /proc/sys read-only)")
+    alone = held["CapEff"] == held["CapBnd"] == CAP_NET_ADMIN
+    screen.step(f"agents ready, with {'CAP_NET_ADMIN alone' if alone else held['CapEff']}, "
+                f"no_new_privs {held['NoNewPrivs']} and a read-only /proc/sys")
 
 
 def attach_pods(screen, rig):
     begun = time.monotonic()
     pods = rig.attach_pods(2)
     each_ms = (time.monotonic() - begun) * 1000 / len(pods)
-    screen.step(f"{len(pods)} pods, attached by the CNI binary as a runtime would "
-                f"({each_ms:.0f} ms each, the namespaces' making included)")
+    screen.step(f"{len(pods)} pods, attached by the CNI binary as a runtime does "
+                f"({each_ms:.0f} ms each)")
     for node in rig.nodes:
         screen.detail(f"{node.name}   " + "   ".join(
             f"{pod.name} {pod.address}" for pod in node.pods.values()))
@@ -151,9 +159,11 @@ class Pings:
 
 def show_status(screen, rig):
     screen.step("weftctl status on n1 says:")
-    screen.detail(rig.nodes[0].run("weftctl", "status"))
-    screen.detail("")
-    screen.detail(rig.nodes[0].run("weftctl", "peers"))
+    screen.say()
+    screen.detail(rig.nodes[0].run("weftctl", "status"), 4)
+    screen.say()
+    screen.detail(rig.nodes[0].run("weftctl", "peers"), 4)
+    screen.say()
 
 
 def kill_under_stream(screen, rig, pods):
@@ -162,8 +172,8 @@ def kill_under_stream(screen, rig, pods):
     node = target.node
     with probe.Stream(source, target) as stream:
         node.agent.kill()
-        screen.step(f"kill -9 of the agent on {node.name}, while {source.name} sends {target.name} "
-                    f"{probe.RATE_HZ} packets a second")
+        screen.step(f"kill -9 of the agent on {node.name}, while {source.name} sends "
+                    f"{target.name} {probe.RATE_HZ} packets a second ...")
         stream.wait_more(PACKETS_AROUND_KILL)
         rig.start_agent(node)
         node.agent.wait_ready()
@@ -178,12 +188,17 @@ def kill_under_stream(screen, rig, pods):
     return result["lost"]
 
 
-def links_up(rig):
-    for node in rig.nodes:
-        status = node.agent.status()
-        if not status or status["links_up"] < 1:
-            return NotYet(f"{node.name} has no link")
-    return True
+def links_of(node):
+    status = node.agent.status()
+    return status["links_up"] if status else 0
+
+
+def wait_links(node, some, seconds, what):
+    """Until the agent has no link to any other, or at least one. Returns the seconds it took."""
+    begun = time.monotonic()
+    wait_until(lambda: (links_of(node) > 0) == some or NotYet(f"{links_of(node)} links"),
+               seconds, what)
+    return time.monotonic() - begun
 
 
 def partition(screen, rig, pods, pings):
@@ -191,9 +206,12 @@ def partition(screen, rig, pods, pings):
     far, near = pods[-1], pods[0]
     rig.cut([lone])
     if probe.ping(near, far.address, 1):
-        screen.step(f"partition: {lone.name} is cut off, {near.name} does not reach {far.name}")
+        screen.step(f"partition: {lone.name} is cut off, {near.name} does not reach {far.name}; "
+                    "agents notice later ...")
     else:
         screen.failed(f"{lone.name} was cut off and {near.name} still reaches {far.name}")
+    notice_s = wait_links(lone, False, NOTICE_S, f"{lone.name} notices that it is cut off")
+    screen.step(f"{lone.name} has given up its links, {notice_s:.1f} s later")
     inside = [(near, p.address, p.name) for p in pods if p.node in rest and p is not near]
     inside += [(far, p.address, p.name) for p in pods if p.node is lone and p is not far]
     pings.run(inside, "inside each side of the partition")
@@ -203,9 +221,9 @@ def partition(screen, rig, pods, pings):
     begun = time.monotonic()
     wait_until(lambda: not probe.ping(near, far.address, 1), HEAL_S, "traffic after healing")
     traffic_s = time.monotonic() - begun
-    wait_until(lambda: links_up(rig), HEAL_S, "links after healing")
-    screen.step(f"healed: traffic after {traffic_s:.1f} s, links after "
-                f"{time.monotonic() - begun:.1f} s")
+    screen.step(f"healed: traffic after {traffic_s:.1f} s, before the agents have a link again ...")
+    wait_links(lone, True, HEAL_S, f"{lone.name} has a link again")
+    screen.step(f"links after {time.monotonic() - begun:.1f} s")
     pods.append(late)
 
 
@@ -233,8 +251,8 @@ def tour(screen, rig, outcome):
     show_nodes(screen, rig)
     start_agents(screen, rig)
     pods = attach_pods(screen, rig)
-    pings.run(probe.matrix(rig, pods), "every pod to every other, to all nodes and to the "
-              "outside; every node to every pod")
+    pings.run(probe.matrix(rig, pods), "each pod to each pod, to all nodes and to "
+              "the outside; each node to each pod")
     show_status(screen, rig)
     outcome["lost"] = kill_under_stream(screen, rig, pods)
     partition(screen, rig, pods, pings)

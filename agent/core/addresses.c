@@ -13,7 +13,7 @@
 
 void pods_init(struct pods *pods)
 {
-	*pods = (struct pods){ .next_job = 1 };
+	*pods = (struct pods){ .next_job = 1, .rewrite_at = instant_never() };
 }
 
 void pods_done(struct pods *pods)
@@ -228,7 +228,8 @@ void pods_rewrite_log(struct core *core)
 		records[n++].pod = pods->items[i]->record;
 	}
 	action->store.file = STORE_PODS;
-	action->store.tag = PODS_TAG | ++pods->next_tag;
+	pods->rewrite_at = instant_never();
+	action->store.tag = pods->rewrite_tag = PODS_TAG | ++pods->next_tag;
 	action->store.replace = true;
 	action->store.n = n;
 	action->store.records = records;
@@ -331,6 +332,8 @@ void pods_start(struct core *core, const struct pod_links *links)
 			blocks_free(&core->blocks, core->freed[i], core->out.now);
 	core->n_freed = 0;
 	pods_linked(core, links);
+	for (size_t i = 0; i < core->pods.n; i++)
+		core->pods.items[i]->since = core->out.now;
 	for (size_t i = 0; i < core->pods.n; i++)
 		blocks_use(&core->blocks, core->pods.items[i]->record.ip);
 	if (core->pods.n || core->pods.log_records)

@@ -18,7 +18,8 @@ enum pod_state { POD_RECORDING, POD_WIRING, POD_UP, POD_UNWIRING, POD_FREEING, P
 enum {
 	POD_WAITERS_MAX = 8,
 	POD_UNLINKED_MS = 300000, /* a record without a host end waits this long for its DEL */
-	POD_WAIT_MS = 5000,       /* an ADD waits this long for a block that is on its way */
+	POD_REWRITE_MS = 5000,
+	POD_WAIT_MS = 5000, /* an ADD waits this long for a block that is on its way */
 };
 
 struct pod {
@@ -45,6 +46,8 @@ struct pods {
 	struct pod **items; /* owned; in order of (container id, interface) */
 	uint32_t next_job;
 	uint64_t next_tag;
+	struct instant rewrite_at; /* a record could not be written: the whole log then */
+	uint64_t rewrite_tag;
 	uint64_t log_records; /* in pods.log since it was last rewritten */
 	uint64_t added, deleted, refused;
 	size_t n_hungry; /* ADDs without an address, waiting for a block */

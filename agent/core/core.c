@@ -25,6 +25,7 @@ struct core *core_new(void)
 	ledger_init(&core->view);
 	core->keeper = keeper_new();
 	session_init(&core->session);
+	core->clone.until = instant_never();
 	pods_init(&core->pods);
 	return core;
 }
@@ -48,6 +49,12 @@ void core_free(struct core *core)
 bool core_in_cluster(const struct core *core)
 {
 	return !uuid_is_zero(&core->cluster);
+}
+
+void core_trouble_over(struct core *core, enum store_file file)
+{
+	if (core->trouble_of == file)
+		core->trouble[0] = '\0';
 }
 
 struct endpoint core_listen(const struct core *core)
@@ -184,8 +191,8 @@ void core_view_changed(struct core *core)
 		core->cluster = core->view.config.cluster;
 		if (!keeper_votes(core->keeper))
 			out_trace(&core->out, TRACE_INFO,
-				  "found a cluster of %zu node%s -> joining it", core->view.n_peers,
-				  core->view.n_peers == 1 ? "" : "s");
+				  "found a cluster (ledger version %llu) -> joining it",
+				  (unsigned long long)core->view.version);
 	}
 	core->forward_dirty = core->forward_urgent = true;
 	session_view_changed(core);
@@ -312,6 +319,7 @@ static void underlay_changed(struct core *core, const struct underlay *underlay)
 		out_trace(&core->out, TRACE_WARN,
 			  "no underlay address: %s -> the tunnel stays as it is", underlay->text);
 	core->underlay = *underlay;
+	dial_at_once(core);
 	core->say_again = core->forward_dirty = core->forward_urgent = true;
 }
 
@@ -334,7 +342,7 @@ static void requested(struct core *core, const struct request *request)
 		pods_del(core, request);
 		break;
 	case REQUEST_STATUS:
-		report_status(core, request->client);
+		report_status(core, request);
 		break;
 	case REQUEST_LEAVE:
 		if (session_leave(core, why))

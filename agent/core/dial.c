@@ -70,6 +70,17 @@ void dial_mismatched(struct core *core, const struct endpoint *endpoint)
 		instant_add_ms(core->out.now, DIAL_MISMATCH_MS);
 }
 
+void dial_at_once(struct core *core)
+{
+	for (size_t i = 0; i < core->dial.n; i++) {
+		struct dial_target *target = &core->dial.targets[i];
+
+		target->backoff_ms = DIAL_BACKOFF_FIRST_MS;
+		if (!target->is_self)
+			target->next_at = core->out.now;
+	}
+}
+
 void dial_is_self(struct core *core, const struct endpoint *endpoint)
 {
 	struct dial_target *target = dial_target(&core->dial, endpoint);

@@ -47,6 +47,8 @@ void dial_greeted(struct core *core, const struct link *link, const struct hello
 		  bool says_none);
 void dial_mismatched(struct core *core, const struct endpoint *endpoint);
 void dial_is_self(struct core *core, const struct endpoint *endpoint);
+/* The world changed: every back-off begins anew. */
+void dial_at_once(struct core *core);
 /* Start what is due. */
 void dial_run(struct core *core);
 struct instant dial_deadline(const struct core *core);

@@ -2,6 +2,8 @@
 
 #include "core/state.h"
 
+enum { SELF_AHEAD_MAX = 1 << 20 };
+
 static void touch(struct core *core, struct link *link)
 {
 	struct instant idle = instant_add_ms(link->flushed_at, LINK_FLUSH_MS);
@@ -97,19 +99,28 @@ void gossip_link_up(struct core *core, struct link *link)
 /* Somebody carries a statement of ours that is newer than what we said: a life whose disk was
  * rolled back, or a clone. Saying something newer still ends it; if a living clone answers in kind,
  * that is an alarm. */
-static void outdo(struct core *core, const struct member_update *update)
+static void outdo(struct core *core, const struct link *link, const struct member_update *update)
 {
-	if (update->incarnation > core->settings.incarnation)
-		core->settings.incarnation = update->incarnation;
-	if (update->incarnation == core->settings.incarnation && update->version > core->my_version)
+	uint64_t ahead = update->incarnation - core->settings.incarnation;
+
+	/* Each life counts one: a jump like this is a lie, and following it would use the numbers
+	 * up. */
+	if (ahead > SELF_AHEAD_MAX || update->version > UINT64_MAX - SELF_AHEAD_MAX) {
+		out_trace(&core->out, TRACE_PEER,
+			  "%s tells of a life of this node that cannot be -> ignored", link->name);
+		return;
+	}
+	core->settings.incarnation = update->incarnation;
+	if (update->version > core->my_version)
 		core->my_version = update->version;
-	core->clones_seen++;
 	core->say_again = true;
-	out_trace(&core->out, TRACE_WARN,
-		  "a newer statement about this node than it made itself -> said again above it "
-		  "(%llu times; a restored or "
-		  "cloned disk?)",
-		  (unsigned long long)core->clones_seen);
+	if (update->body.nonce != core->settings.nonce)
+		clone_met(core, update->body.nonce);
+	out_trace(
+		&core->out, TRACE_WARN,
+		"%s has a newer statement about this node than it made itself -> said again above it (a restored or "
+		"cloned disk?)",
+		link->name);
 }
 
 /* A newcomer is heard of before its ATTACH shows in the ledger, so some members without a row are
@@ -153,7 +164,7 @@ void gossip_delta(struct core *core, struct link *link, const struct delta *delt
 			mark(core, link, slot);
 			break;
 		case MERGE_OURS:
-			outdo(core, &delta->members[i]);
+			outdo(core, link, &delta->members[i]);
 			break;
 		case MERGE_FULL:
 			out_trace(&core->out, TRACE_PEER,

@@ -189,12 +189,10 @@ void greet_hello(struct core *core, struct link *link, const struct hello *hello
 		return;
 	}
 	if (uid_eq(&hello->uid, &core->settings.uid)) {
-		if (hello->nonce != core->settings.nonce) {
-			core->alarm_clone = true;
-			core->clones_seen++;
-		} else if (link->dialled) {
+		if (hello->nonce != core->settings.nonce)
+			clone_met(core, hello->nonce);
+		else if (link->dialled)
 			dial_is_self(core, &link->remote);
-		}
 		link_bye(&core->links, link, BYE_SELF, "this is myself", &core->out);
 		greet_found(core);
 		return;

@@ -113,10 +113,13 @@ static void freed(struct core *core, struct pod *pod, int error, const char *tex
 	char ip[TEXT_IP4_MAX];
 
 	text_ip4(ip, pod->record.ip);
-	/* Not a reason to keep the address: the next record of it implies this one. */
-	if (error)
+	/* Not a reason to keep the address: the next record of it implies this one, and the log is
+	 * written anew as soon as there is room. */
+	if (error) {
+		core->pods.rewrite_at = instant_add_ms(core->out.now, POD_REWRITE_MS);
 		out_trace(&core->out, TRACE_WARN, "%s -> %s freed without a record of it", text,
 			  ip);
+	}
 	blocks_free(&core->blocks, pod->record.ip, core->out.now);
 	core->pods.deleted++;
 	out_trace(&core->out, TRACE_INFO, "ipalloc: %s of %s freed -> rests %d s", ip,
@@ -136,6 +139,7 @@ static void freed(struct core *core, struct pod *pod, int error, const char *tex
 
 static void unrecorded(struct core *core, struct pod *pod, const char *text)
 {
+	core->trouble_of = STORE_PODS;
 	text_line(core->trouble, "%s", text);
 	blocks_untake(&core->blocks, pod->record.ip);
 	answer_refuse(core, pod->client, ANSWER_IO,
@@ -146,6 +150,10 @@ static void unrecorded(struct core *core, struct pod *pod, const char *text)
 
 bool pods_stored(struct core *core, uint64_t tag, int error, const char *text)
 {
+	if (!error)
+		core_trouble_over(core, STORE_PODS);
+	else if (tag == core->pods.rewrite_tag)
+		core->pods.rewrite_at = instant_add_ms(core->out.now, POD_REWRITE_MS);
 	for (size_t i = 0; i < core->pods.n; i++) {
 		struct pod *pod = core->pods.items[i];
 

@@ -26,7 +26,7 @@ static const char *state_detail(struct core *core)
 {
 	char waiting[TEXT_LEN_MAX + 1];
 
-	if (core->alarm_clone)
+	if (clone_alarm(core))
 		return "another agent runs with this node's identity: give each node a disk and "
 		       "machine-id of its own";
 	if (core->trouble[0])
@@ -182,7 +182,17 @@ static void fill_blocks(struct core *core, struct status_report *report)
 	report->blocks = blocks;
 }
 
-static void fill_pods(struct core *core, struct status_report *report)
+/* A pod is older than this process; its record's wall clock is good enough for people. */
+static uint64_t pod_age_ms(const struct core *core, const struct pod *pod, uint64_t wall_s)
+{
+	uint64_t made_at_s = pod->record.made_at_s;
+
+	if (made_at_s && wall_s >= made_at_s)
+		return (wall_s - made_at_s) * 1000;
+	return (uint64_t)instant_diff_ms(core->out.now, pod->since);
+}
+
+static void fill_pods(struct core *core, struct status_report *report, uint64_t wall_s)
 {
 	struct status_pod *pods = out_alloc(&core->out, (core->pods.n + 1) * sizeof(*pods));
 
@@ -199,7 +209,7 @@ static void fill_pods(struct core *core, struct status_report *report)
 			.ip = pod->record.ip,
 			.mtu = pod->record.mtu,
 			.mac = pod->pod_mac,
-			.since_ms = (uint64_t)instant_diff_ms(core->out.now, pod->since),
+			.since_ms = pod_age_ms(core, pod, wall_s),
 		};
 		memcpy(ret->host_if, pod->host_if, sizeof(ret->host_if));
 		report->pods_up += pod->state == POD_UP && pod->linked;
@@ -216,7 +226,7 @@ static void warn(struct core *core, struct status_report *report, const char *te
 static void fill_warnings(struct core *core, struct status_report *report)
 {
 	report->warnings = out_alloc(&core->out, 8 * sizeof(*report->warnings));
-	if (core->alarm_clone)
+	if (clone_alarm(core))
 		warn(core, report,
 		     "another agent runs with this node's identity: new addresses are held back "
 		     "here");
@@ -271,7 +281,7 @@ static void fill_counters(struct core *core, struct status_report *report)
 		{ "messages received", core->frames_in },
 		{ "false ledger copies", core->feeds_false },
 		{ "ledger rows refused", core->feeds_refused },
-		{ "statements outdone", core->clones_seen },
+		{ "other agents with this identity met", core->clones_seen },
 	};
 	struct status_counter *copy = out_alloc(&core->out, sizeof(counters));
 
@@ -315,7 +325,7 @@ static void fill_node(struct core *core, struct status_report *report)
 	report->kernel_text = core->kernel.text;
 }
 
-void report_status(struct core *core, uint32_t client)
+void report_status(struct core *core, const struct request *request)
 {
 	struct status_report *report = out_alloc(&core->out, sizeof(*report));
 	struct answer *answer = out_alloc(&core->out, sizeof(*answer));
@@ -326,8 +336,8 @@ void report_status(struct core *core, uint32_t client)
 	fill_counters(core, report);
 	fill_peers(core, report);
 	fill_blocks(core, report);
-	fill_pods(core, report);
-	answer->client = client;
+	fill_pods(core, report, request->pod.wall_s);
+	answer->client = request->client;
 	answer->status = report;
 	out_add(&core->out, ACTION_ANSWER)->answer = answer;
 }

@@ -1,7 +1,6 @@
 #pragma once
 /* What weftctl asks for: facts of the whole state gathered into one report (status.h). */
-#include <stdint.h>
-
 struct core;
+struct request;
 
-void report_status(struct core *core, uint32_t client);
+void report_status(struct core *core, const struct request *request);

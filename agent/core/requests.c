@@ -76,7 +76,7 @@ static void refuse_no_address(struct core *core, uint32_t client)
 	const char *why = core->session.why[0] ? core->session.why
 					       : "the keeper has not given one yet";
 
-	if (core->alarm_clone)
+	if (clone_alarm(core))
 		answer_refuse(
 			core, client, ANSWER_TRY_LATER,
 			"give each node a disk and a machine-id of its own",
@@ -97,7 +97,7 @@ static void refuse_no_address(struct core *core, uint32_t client)
 /* Is a block likely to come within the wait? */
 static bool block_may_come(const struct core *core)
 {
-	return !core->alarm_clone && !core->stopping && core->session.state != SESSION_DENIED &&
+	return !clone_alarm(core) && !core->stopping && core->session.state != SESSION_DENIED &&
 	       core->session.state != SESSION_LEFT && !core->session.leave_wanted &&
 	       core->blocks.n < BLOCKS_OWN_WANTED_MAX;
 }
@@ -174,8 +174,7 @@ void pods_add(struct core *core, const struct request *request)
 	else if (core->pods.n >= PODS_MAX)
 		answer_refuse(core, request->client, ANSWER_TRY_LATER, "detach some",
 			      "%d pods are attached here", PODS_MAX);
-	else if (core->alarm_clone || core->session.leave_wanted ||
-		 !blocks_take(&core->blocks, core->out.now, &ip))
+	else if (core->session.leave_wanted || !blocks_take(&core->blocks, core->out.now, &ip))
 		wait_for_block(core, request);
 	else
 		add_new(core, request, ip);
@@ -281,14 +280,15 @@ void pods_run(struct core *core)
 	blocks_rested(&core->blocks, core->out.now);
 	feed_hungry(core);
 	drop_unlinked(core);
-	if (core->pods.log_records > 4 * core->pods.n + LOG_SLACK)
+	if (core->pods.log_records > 4 * core->pods.n + LOG_SLACK ||
+	    instant_reached(core->out.now, core->pods.rewrite_at))
 		pods_rewrite_log(core);
 }
 
 struct instant pods_deadline(const struct core *core)
 {
 	const struct pods *pods = &core->pods;
-	struct instant at = blocks_rest_deadline(&core->blocks);
+	struct instant at = instant_min(pods->rewrite_at, blocks_rest_deadline(&core->blocks));
 
 	for (size_t i = 0; i < pods->n_hungry; i++)
 		at = instant_min(at, pods->hungry[i].until);

@@ -334,6 +334,7 @@ static void store_failed(struct core *core, const char *text)
 {
 	struct session *session = &core->session;
 
+	core->trouble_of = STORE_NODE;
 	text_line(core->trouble, "%s", text);
 	out_trace(&core->out, TRACE_ERR,
 		  "%s -> no new block until it can be written; tried again in %d s", text,
@@ -376,7 +377,7 @@ void session_stored(struct core *core, uint64_t tag, int error, const char *text
 		store_failed(core, text);
 		return;
 	}
-	core->trouble[0] = '\0';
+	core_trouble_over(core, STORE_NODE);
 	switch (done) {
 	case STORE_IDLE:
 		break;

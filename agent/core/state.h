@@ -52,11 +52,22 @@ struct core {
 	struct kernel_report kernel;
 	uint64_t kernel_passes, kernel_repaired;
 	uint64_t frames_in, feeds_false, feeds_refused, clones_seen;
-	bool alarm_clone;
+	struct {                /* another agent that runs with our identity (protocol.md 2.7) */
+		uint64_t nonce; /* the one met last */
+		struct instant seen; /* when */
+		struct instant
+			until; /* the alarm ends then unless it is met again; never: no alarm */
+	} clone;
+	enum store_file trouble_of;
 	char trouble[TEXT_LEN_MAX + 1]; /* of the stores: said in status until it is over */
 };
 
+/* clone.c */
+void clone_met(struct core *core, uint64_t nonce);
+bool clone_alarm(const struct core *core); /* no new block, and said; what we have serves on */
+
 /* core.c */
 void core_view_changed(struct core *core);
+void core_trouble_over(struct core *core, enum store_file file);
 bool core_in_cluster(const struct core *core);
 struct endpoint core_listen(const struct core *core);

@@ -224,3 +224,59 @@ void checker_answers(struct world *world, struct node *node, const struct shim *
 	else if (shim->type == REQUEST_DEL && answer->code == ANSWER_OK)
 		check_deleted(world, node, shim);
 }
+
+/* ---- when all is well */
+
+static void check_records(struct world *world, struct node *node)
+{
+	struct watch *watch = watch_of(world, node);
+	struct inspect_pod pods[4096];
+	size_t n = core_inspect_pods(node->core, pods, 4096);
+	char ip[16];
+
+	for (size_t i = 0; i < n; i++) {
+		const struct pod_key *key =
+			record_find(watch, pods[i].container_id, pods[i].ifname);
+
+		if (!key || key->ip != pods[i].ip)
+			world_violation(world, "V10",
+					"%s on n%u has a pod, and /run has no record of it",
+					watch_dotted(pods[i].ip, ip), node->index + 1);
+	}
+	for (size_t i = 0; n < 4096 && i < watch->n_records; i++) {
+		size_t at = 0;
+
+		while (at < n &&
+		       (strcmp(pods[at].container_id, watch->records[i].container_id) != 0 ||
+			strcmp(pods[at].ifname, watch->records[i].ifname) != 0))
+			at++;
+		if (at == n)
+			world_violation(world, "V10", "%s on n%u has a record in /run, and no pod",
+					watch_dotted(watch->records[i].ip, ip), node->index + 1);
+	}
+}
+
+static void check_sandboxes(struct world *world, struct node *node)
+{
+	for (size_t i = 0; i < node->runtime.n_sandboxes; i++) {
+		const struct sandbox *sandbox = &node->runtime.sandboxes[i];
+		const struct host_end *end =
+			kernel_find(node, sandbox->container_id, sandbox->ifname);
+		char ip[16];
+
+		if (sandbox->state != SANDBOX_UP || sandbox->vanished)
+			continue;
+		if (!end || end->link.ip != sandbox->ip)
+			world_violation(world, "V10",
+					"%.12s on n%u was told %s, and has no such host end",
+					sandbox->container_id, node->index + 1,
+					watch_dotted(sandbox->ip, ip));
+	}
+}
+
+/* The log in /run says what the agent knows, and both say what the runtime was told. */
+void checker_settled(struct world *world, struct node *node)
+{
+	check_records(world, node);
+	check_sandboxes(world, node);
+}

@@ -87,8 +87,6 @@ void use_recount(struct world *world, struct node *node)
 		use[i] = watch->taken[i] | watch->resting[i];
 	for (size_t i = 0; i < node->kernel.n_ends; i++)
 		mark(world, use, node->kernel.ends[i].link.ip);
-	for (size_t i = 0; i < watch->n_records; i++)
-		mark(world, use, watch->records[i].ip);
 	for (uint32_t i = 0; i < n; i++)
 		if (use[i] != watch->use[i])
 			use_set(world, node, i, use[i]);
@@ -99,25 +97,12 @@ void checker_use_changed(struct world *world, struct node *node)
 	use_recount(world, node);
 }
 
-uint32_t checker_in_use(const struct world *world, const struct node *node, uint32_t block)
-{
-	return (uint32_t)__builtin_popcountll(watch_of(world, node)->use[block]);
-}
-
 static void rest_ends(struct world *world, struct node *node)
 {
 	struct watch *watch = watch_of(world, node);
 
 	memset(watch->resting, 0, world->checker->n_blocks * sizeof(*watch->resting));
 	use_recount(world, node);
-}
-
-static bool has_end(const struct node *node, uint32_t ip)
-{
-	for (size_t i = 0; i < node->kernel.n_ends; i++)
-		if (node->kernel.ends[i].link.ip == ip)
-			return true;
-	return false;
 }
 
 static void still_used(struct world *world, const struct node *node, uint32_t block)
@@ -133,8 +118,7 @@ static void still_used(struct world *world, const struct node *node, uint32_t bl
 			ip,
 			map & watch->taken[block]     ? "is given"
 			: map & watch->resting[block] ? "rests"
-			: has_end(node, at)           ? "has a host end"
-						      : "has a record in /run",
+						      : "has a host end",
 			node->index + 1, block, world->checker->chosen.value.version);
 }
 

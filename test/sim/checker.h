@@ -40,5 +40,5 @@ void checker_saved(struct world *world, struct node *node, enum store_file file,
 void checker_process_read(struct world *world, struct node *node);
 void checker_host_died(struct world *world, struct node *node);
 
-/* Addresses that somebody uses or that rest, in this node. */
-uint32_t checker_in_use(const struct world *world, const struct node *node, uint32_t block);
+/* Nothing is asked, nothing breaks, a moment has passed. */
+void checker_settled(struct world *world, struct node *node);

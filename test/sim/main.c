@@ -14,6 +14,7 @@
 #include "checker.h"
 #include "core/mutants.h"
 #include "random.h"
+#include "selftest.h"
 #include "stories.h"
 #include "world.h"
 
@@ -28,6 +29,7 @@ enum {
 	OPTION_MUTANT,
 	OPTION_LIST_MUTANTS,
 	OPTION_VERBOSE,
+	OPTION_SELF_TEST,
 	OPTION_HELP
 };
 
@@ -53,6 +55,7 @@ static const char help[] =
 	"sim [--seed S] [--nodes N] [--minutes M] [--verbose]  a random run, one line of JSON\n"
 	"sim --story NAME|all [--bless] [--stories DIRECTORY]  a scripted world against its trace\n"
 	"sim --mutant NAME [--seed S]             exits 1 when the missing rule is noticed\n"
+	"sim --self-test                                       the judge, on crimes made by hand\n"
 	"sim --list-stories, sim --list-mutants\n";
 
 static double seconds(void)
@@ -198,6 +201,7 @@ int main(int argc, char **argv)
 		{ "list-stories", no_argument, NULL, OPTION_LIST_STORIES },
 		{ "mutant", required_argument, NULL, OPTION_MUTANT },
 		{ "list-mutants", no_argument, NULL, OPTION_LIST_MUTANTS },
+		{ "self-test", no_argument, NULL, OPTION_SELF_TEST },
 		{ "verbose", no_argument, NULL, OPTION_VERBOSE },
 		{ "help", no_argument, NULL, OPTION_HELP },
 		{ NULL, 0, NULL, 0 },
@@ -214,6 +218,8 @@ int main(int argc, char **argv)
 			stories_list();
 			return 0;
 		}
+		if (option == OPTION_SELF_TEST)
+			return selftest_run() ? 0 : 1;
 		if (option == OPTION_LIST_MUTANTS) {
 			list_mutants();
 			return 0;

@@ -14,6 +14,7 @@ enum {
 	ROUND_MS = 150000,
 	POLL_MS = 250,
 	AGREE_MS = 180000, /* two forced digests of 60 s +-50 % */
+	DIAL_MS = 18000,   /* the longest wait between two dials, and the dial */
 	BLOCK_MS = 6000,   /* 5 s, and a little for the messages under way */
 	LOW_WATER = 8,
 	FULL_MS = 60000, /* so long a full range stays full before we believe it */
@@ -122,12 +123,15 @@ static bool thirsty(const struct world *world, const struct node *node)
 	       (blocks == 0 || size - used < (size / 8 > LOW_WATER ? size / 8 : LOW_WATER));
 }
 
-static void nobody_thirsts(struct world *world)
+static void nobody_thirsts(struct world *world, int64_t healed_ms)
 {
 	int64_t since_ms[WORLD_NODES_MAX];
 
 	for (uint32_t i = 0; i < world->n_nodes; i++)
 		since_ms[i] = -1;
+	/* Who was cut off for long may not have dialled its keeper again. */
+	if (world->now_ms < healed_ms + DIAL_MS)
+		world_run_until(world, healed_ms + DIAL_MS);
 	for (int64_t until_ms = world->now_ms + 2 * BLOCK_MS;
 	     world->now_ms < until_ms && !world->failed;) {
 		world_run_until(world, world->now_ms + POLL_MS);
@@ -210,18 +214,19 @@ static void check_node_address(struct world *world, const struct node *node)
 }
 
 /* What the gossip brought may be a moment younger than what it has led to. */
-static void check_kernels(struct world *world)
+static void check_all_is_well(struct world *world)
 {
 	world_run_until(world, world->now_ms + 2000);
 	for (uint32_t i = 0; i < world->n_nodes && !world->failed; i++) {
 		check_routes(world, &world->nodes[i]);
 		check_node_address(world, &world->nodes[i]);
+		checker_settled(world, &world->nodes[i]);
 	}
 }
 
 void random_run(struct world *world)
 {
-	int64_t end_ms = (int64_t)world->options.minutes * 60000;
+	int64_t end_ms = (int64_t)world->options.minutes * 60000, healed_ms;
 
 	for (uint32_t i = 0; i < world->n_nodes; i++) {
 		work_begin(world, &world->nodes[i]);
@@ -237,9 +242,10 @@ void random_run(struct world *world)
 		if (world->failed)
 			return;
 		faults_end(world);
+		healed_ms = world->now_ms;
 		everybody_agrees(world);
-		nobody_thirsts(world);
+		nobody_thirsts(world, healed_ms);
 		if (!world->failed)
-			check_kernels(world);
+			check_all_is_well(world);
 	}
 }

@@ -4,6 +4,7 @@
 # release build and in the sanitized one. A new trace that is right: sim --story NAME --bless
 set -eu
 : "${WEFT_BUILD:=$(dirname "$0")/../../build}"
+"$WEFT_BUILD/test/sim/sim" --self-test
 "$WEFT_BUILD/test/sim/sim" --story all
 if [ -n "${WEFT_BUILD_SANITIZED:-}" ]; then
 	"$WEFT_BUILD_SANITIZED/test/sim/sim" --story all

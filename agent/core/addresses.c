@@ -224,7 +224,11 @@ void pods_rewrite_log(struct core *core)
 	records[n++].token = core->token;
 	n += rewrite_resting(core, records + n);
 	for (size_t i = 0; i < pods->n; i++) {
-		records[n].type = RECORD_ALLOC;
+		/* A pod's FREE may be on its way to the file that this one replaces: it must not
+		 * come back. */
+		bool going = pods->items[i]->state == POD_FREEING;
+
+		records[n].type = going ? RECORD_FREE : RECORD_ALLOC;
 		records[n++].pod = pods->items[i]->record;
 	}
 	action->store.file = STORE_PODS;

@@ -141,6 +141,8 @@ static void unrecorded(struct core *core, struct pod *pod, const char *text)
 {
 	core->trouble_of = STORE_PODS;
 	text_line(core->trouble, "%s", text);
+	/* Whether it is in the log now nobody knows. */
+	core->pods.rewrite_at = instant_add_ms(core->out.now, POD_REWRITE_MS);
 	blocks_untake(&core->blocks, pod->record.ip);
 	answer_refuse(core, pod->client, ANSWER_IO,
 		      "free some memory of the file system that holds the agent's --run directory",

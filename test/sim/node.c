@@ -336,7 +336,10 @@ static void arm(struct world *world, struct node *node)
 			  : (int64_t)world_choose(world, RNG_HOST, world->faults.late_ms);
 	node->armed = deadline;
 	world_push(world, instant_diff_ms(deadline, now) + late_ms,
-		   (struct task){ .kind = TASK_DEADLINE, .node = node->index, .life = node->life });
+		   (struct task){ .kind = TASK_DEADLINE,
+				  .node = node->index,
+				  .life = node->life,
+				  .b = ++node->alarms });
 }
 
 static void hash_event(struct world *world, const struct node *node, const struct event *event)
@@ -410,7 +413,8 @@ void node_task(struct world *world, const struct task *task)
 	if (task->life != node->life || !node->core)
 		return;
 	if (task->kind == TASK_DEADLINE) {
-		deadline(world, node);
+		if (task->b == node->alarms) /* else an earlier one was set since */
+			deadline(world, node);
 		return;
 	}
 	event.link.link = task->a;

@@ -37,7 +37,8 @@ struct node {
 	uint32_t accepted;    /* links accepted so far */
 	uint32_t kill_after;  /* kill -9 after so many more actions; 0: not planned */
 	bool dying;           /* the core asked for its end */
-	struct instant armed; /* the earliest deadline that is in the heap */
+	struct instant armed; /* when the one alarm that counts will ring */
+	uint64_t alarms;      /* set so far: only the last one counts */
 	uint32_t spins;       /* deadlines without time passing */
 	bool wants_leave, left;
 };

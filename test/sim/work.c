@@ -154,7 +154,9 @@ static void del_ended(struct world *world, struct node *node, struct sandbox *sa
 	/* A kubelet makes a new sandbox; a person tries the same name again. */
 	if (!world->options.story && world_chance(world, RNG_WORK, 60))
 		container_id_make(world, sandbox->container_id);
-	retry_later(world, node, sandbox, 2000);
+	sandbox->failures++;
+	retry_later(world, node, sandbox,
+		    sandbox->failures < 5 ? INT64_C(1000) << sandbox->failures : 30000);
 }
 
 static bool is_wanted(const struct sandbox *sandbox, const struct shim *shim)

@@ -24,6 +24,7 @@ struct sandbox {
 	bool again;      /* after DEL: still wanted, as a new sandbox */
 	bool deleted;    /* the agent said that it is gone (before its ADD was answered, perhaps) */
 	bool vanished;   /* its namespace went before DEL */
+	uint32_t failures; /* of its ADD: a runtime waits longer each time */
 	int64_t since_ms;
 };
 

@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/vec.h"
 #include "base/xalloc.h"
+#include "io/netlink.h"
 
 /* ---- the table */
 
@@ -66,7 +67,9 @@ static bool has_fds(struct agent *agent, uint32_t id, const struct local_request
 
 	if (!request->wants_fds)
 		return true;
-	if (local_server_fds(&agent->local, id, fds, &n) && n == LOCAL_FDS_MAX)
+	/* Told here, before an address is taken for what can never be wired. */
+	if (local_server_fds(&agent->local, id, fds, &n) && n == LOCAL_FDS_MAX &&
+	    netlink_is_route(fds[1]))
 		return true;
 	snprintf(no.text, sizeof(no.text),
 		 "the network namespace and a route socket of it did not come along");

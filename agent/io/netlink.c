@@ -109,13 +109,18 @@ static int socket_option(int fd, int option)
 	return getsockopt(fd, SOL_SOCKET, option, &value, &size) < 0 ? -errno : value;
 }
 
+bool netlink_is_route(int fd)
+{
+	return socket_option(fd, SO_DOMAIN) == AF_NETLINK &&
+	       socket_option(fd, SO_PROTOCOL) == NETLINK_ROUTE;
+}
+
 int netlink_borrow(struct netlink *nl, int fd, struct err *err)
 {
 	int result;
 
 	*nl = NETLINK_CLOSED;
-	if (socket_option(fd, SO_DOMAIN) != AF_NETLINK ||
-	    socket_option(fd, SO_PROTOCOL) != NETLINK_ROUTE)
+	if (!netlink_is_route(fd))
 		return err_set(err, EINVAL, "the descriptor is not a route socket");
 	nl->fd = fd;
 	result = set_options(nl, err);

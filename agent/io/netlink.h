@@ -34,6 +34,7 @@ int netlink_subscribe(struct netlink *nl, size_t n, const int *groups, struct er
 /* One datagram into nl->buffer, without waiting; 0: none is queued. -ENOBUFS: some were lost. */
 ssize_t netlink_receive(struct netlink *nl);
 
+bool netlink_is_route(int fd);
 /* Use a socket that somebody else opened, in whatever network namespace, and keeps. Refuses what
  * is not an rtnetlink socket. */
 int netlink_borrow(struct netlink *nl, int fd, struct err *err);

@@ -233,7 +233,7 @@ void pods_rewrite_log(struct core *core)
 	}
 	action->store.file = STORE_PODS;
 	pods->rewrite_at = instant_never();
-	action->store.tag = pods->rewrite_tag = PODS_TAG | ++pods->next_tag;
+	action->store.tag = PODS_TAG | ++pods->next_tag;
 	action->store.replace = true;
 	action->store.n = n;
 	action->store.records = records;
@@ -296,6 +296,7 @@ static void adopt(struct core *core, const struct pod_link *link)
 	pod = pods_insert(&core->pods, &record);
 	pod->state = POD_UP;
 	pod->earlier = pod->linked = true;
+	blocks_use(&core->blocks, link->ip);
 	(void)pods_log(core, RECORD_ALLOC, &record);
 	text_ip4(ip, link->ip);
 	out_trace(&core->out, TRACE_WARN, "pod %s on %s has %s but no record -> adopted",
@@ -312,14 +313,16 @@ void pods_linked(struct core *core, const struct pod_links *links)
 			core->pods.items[i]->linked = false;
 	for (size_t i = 0; i < links->n; i++) {
 		const struct pod_link *link = &links->links[i];
-		struct pod *pod = pods_find(&core->pods, link->container_id, link->ifname);
+		struct pod *pod = pods_by_host_if(&core->pods, link->host_if);
 
-		if (pod && strcmp(pod->host_if, link->host_if) == 0) {
+		/* By its name, the hash of both: an alias may be lost, and a running pod must not
+		 * be. */
+		if (pod) {
 			if (pod->state == POD_UP)
 				pod->linked = true;
 		} else if (adoptable(core, link)) {
 			adopt(core, link);
-		} else if (!pods_by_host_if(&core->pods, link->host_if)) {
+		} else {
 			pods_unwire_stray(core, link->host_if);
 		}
 	}

@@ -4,9 +4,11 @@
  * written before a pod is wired, the pod is wired before ADD is answered. One job at a time per
  * pod; requests for a busy pod wait on it.
  *
- *   (ADD) RECORDING --stored--> WIRING --wired--> UP --(DEL)--> UNWIRING --unwired--> FREEING
- * --stored--> (gone) |not stored         |refused                          ^ v +------- roll back
- * ---------------+ (gone, ADD refused)
+ *   (ADD) -> RECORDING -> WIRING -> UP -(DEL)-> UNWIRING -> FREEING -> (gone)
+ *               |           |        ^             ^  |
+ *               |           +--------|-- refused --+  |
+ *               +-> (gone:           +-- not removed -+
+ *                   not stored)      UP -> WIRING: the same ADD after a crash
  */
 #include "base/instant.h"
 #include "core/blocks.h"
@@ -47,8 +49,7 @@ struct pods {
 	uint32_t next_job;
 	uint64_t next_tag;
 	struct instant rewrite_at; /* a record could not be written: the whole log then */
-	uint64_t rewrite_tag;
-	uint64_t log_records; /* in pods.log since it was last rewritten */
+	uint64_t log_records;      /* in pods.log since it was last rewritten */
 	uint64_t added, deleted, refused;
 	size_t n_hungry; /* ADDs without an address, waiting for a block */
 	struct hungry {

@@ -206,15 +206,26 @@ struct blocks_counts blocks_count(const struct blocks *blocks)
 	return counts;
 }
 
+uint32_t blocks_low_water(uint32_t size)
+{
+	return size / 8 > 8 ? size / 8 : 8;
+}
+
 uint32_t blocks_node_ip(const struct blocks *blocks)
 {
 	return blocks->n ? blocks->own[0]->base + 1 : 0;
 }
 
-static bool may_leave(const struct own_block *block)
+/* Without this block there must be room well above low water, or it would be asked for again at
+ * once. */
+static bool may_leave(const struct blocks *blocks, const struct own_block *block)
 {
+	struct blocks_counts counts = blocks_count(blocks);
+	uint32_t here = BLOCK_SIZE - (uint32_t)__builtin_popcountll(block->reserved);
+
 	return gives(block) && !block->used && !block->resting &&
-	       !instant_is_never(block->empty_since);
+	       !instant_is_never(block->empty_since) &&
+	       counts.free - here >= 2 * blocks_low_water(counts.size - here);
 }
 
 /* Never own[0]: the node's own address is in it. */
@@ -226,7 +237,7 @@ struct own_block *blocks_surplus(const struct blocks *blocks, uint32_t first_gra
 	for (size_t i = blocks->n; i-- > 1;) {
 		struct own_block *block = blocks->own[i];
 
-		if (may_leave(block) &&
+		if (may_leave(blocks, block) &&
 		    instant_reached(now, instant_add_ms(block->empty_since, SURPLUS_MS)))
 			return block;
 	}
@@ -252,7 +263,7 @@ struct instant blocks_surplus_at(const struct blocks *blocks, uint32_t first_gra
 	struct instant at = instant_never();
 
 	for (size_t i = 1; blocks->n > first_grant && i < blocks->n; i++)
-		if (may_leave(blocks->own[i]))
+		if (may_leave(blocks, blocks->own[i]))
 			at = instant_min(at,
 					 instant_add_ms(blocks->own[i]->empty_since, SURPLUS_MS));
 	return at;

@@ -61,6 +61,8 @@ struct blocks_counts {
 };
 struct blocks_counts blocks_count(const struct blocks *blocks);
 
+/* With fewer free of so many, another block is asked for. */
+uint32_t blocks_low_water(uint32_t size);
 uint32_t blocks_node_ip(
 	const struct blocks *blocks); /* offset 1 of the block granted earliest; 0: no block */
 /* A wholly free block beyond the first grant, free for long enough; NULL: none. */

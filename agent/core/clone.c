@@ -27,9 +27,9 @@ void clone_met(struct core *core, uint64_t nonce)
 	if (!again)
 		return;
 	if (!clone_alarm(core))
-		out_trace(
-			&core->out, TRACE_ERR,
-			"another agent runs with this node's identity -> no new block is asked for; give each node a "
-			"disk and a machine-id of its own");
+		out_trace(&core->out, TRACE_ERR,
+			  "another agent runs with this node's identity -> no new block is asked "
+			  "for; give each node a "
+			  "disk and a machine-id of its own");
 	core->clone.until = instant_add_ms(now, CLONE_ALARM_MS);
 }

@@ -252,7 +252,7 @@ static void message(struct core *core, struct link *link, const struct message *
 		commands_take(core, link, &message->command);
 		break;
 	case MESSAGE_REPLY:
-		session_reply(core, &message->reply);
+		session_reply(core, &link->uid, &message->reply);
 		break;
 	}
 }

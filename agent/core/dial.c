@@ -181,7 +181,9 @@ static void dial_peers(struct core *core)
 
 static void dial_keeper(struct core *core)
 {
-	const struct member *member = members_by_uid(&core->members, &core->view.proposer);
+	const struct session *session = &core->session;
+	const struct member *member = members_by_uid(
+		&core->members, session->has_redirect ? &session->redirect : &core->view.proposer);
 
 	if (!core->session.commanding || !core->session.durable || !member)
 		return;
@@ -194,11 +196,31 @@ static size_t wanted(const struct core *core)
 	return links_count(&core->links, LINK_UP, true) + in_flight(&core->links);
 }
 
+static bool done_commanding(const struct core *core, const struct link *link)
+{
+	return link->dialled && link->state == LINK_UP && link->want == LINK_WANT_COMMAND &&
+	       !core->session.commanding;
+}
+
+/* A keeper has places for many short links, none for links that are kept. */
+static void free_places(struct core *core)
+{
+	for (size_t i = 0; i < core->links.n; i++) {
+		struct link *link = core->links.items[i];
+
+		if (done_commanding(core, link) &&
+		    instant_reached(core->out.now,
+				    instant_add_ms(link->commanded_at, LINK_COMMAND_IDLE_MS)))
+			link_bye(&core->links, link, BYE_REBALANCE, "no more commands", &core->out);
+	}
+}
+
 void dial_run(struct core *core)
 {
 	size_t up = links_count(&core->links, LINK_UP, true) +
 		    links_count(&core->links, LINK_UP, false);
 
+	free_places(core);
 	if (in_flight(&core->links) < DIAL_IN_FLIGHT_MAX)
 		dial_keeper(core);
 	if (in_flight(&core->links) < DIAL_IN_FLIGHT_MAX)
@@ -215,6 +237,10 @@ struct instant dial_deadline(const struct core *core)
 {
 	struct instant at = instant_never();
 
+	for (size_t i = 0; i < core->links.n; i++)
+		if (done_commanding(core, core->links.items[i]))
+			at = instant_min(at, instant_add_ms(core->links.items[i]->commanded_at,
+							    LINK_COMMAND_IDLE_MS));
 	if (in_flight(&core->links) >= DIAL_IN_FLIGHT_MAX)
 		return at;
 	for (size_t i = 0; i < core->dial.n; i++) {

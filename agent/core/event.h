@@ -5,25 +5,32 @@
  * keeps.
  *
  * GLOSSARY: one meaning each, here, in logs and in what people read.
- *   node        a machine (or namespace) that runs an agent; its name is unique in the cluster
- *   agent       weftd, the process            peer     another node's agent
- *   uid         16 bytes: hash of an agent's static key; survives restarts, not the loss of its
- * disk incarnation counts process starts of a uid   version  counts what it said since; together
- * they order its statements boot        the life of one kernel (network namespace and /run
- * included); pods live no longer member      what everybody knows about an agent from gossip: one
- * record, said by itself link        one TCP connection between two agents, from dial to close
- *   range       all pod addresses of the cluster (10.32.0.0/12)   block   an aligned part of it
- * (/26), owned by one node ledger      the one value that says who owns which block; has a version;
- * changed by keepers only keeper      an agent that votes on the ledger    view  the version of the
- * ledger an agent shows and acts on session     (uid, epoch): the right of one life of an agent to
- * command; the ledger issues the epoch at ATTACH confirmed   a block of mine that this process has
- * seen to be mine (protocol.md 3.4); only these give new addresses rest        how long a freed
- * address waits before it is given again   cool  the same for a whole block record      what /run
- * keeps of a pod: (container id, ifname) -> address; written before ADD is answered wire a pod make
- * its veth, address and routes           host end   the veth's end outside the pod tunnel      the
- * VXLAN device weft-vx                    underlay   the network that carries it node address  an
- * address in the range for the node itself: offset 1 of its earliest block want / have what the
- * kernel should hold / what it holds
+ *
+ *   node         a machine (or namespace) that runs an agent; its name is unique in the cluster
+ *   agent        weftd, the process
+ *   peer         another node's agent
+ *   uid          16 bytes: hash of an agent's static key; outlives restarts, not its disk
+ *   incarnation  counts process starts of a uid
+ *   version      counts what a life said since; (incarnation, version) orders its statements
+ *   boot         the life of one kernel (network namespace and /run included); pods live no longer
+ *   member       what everybody knows about an agent from gossip: one record, said by itself
+ *   link         one TCP connection between two agents, from dial to close
+ *   host end     the veth's end outside the pod; `linked` says of a pod that it has one
+ *   range        all pod addresses of the cluster (10.32.0.0/12)
+ *   block        an aligned part of it (/26), owned by one node
+ *   ledger       the one value that says who owns which block; has a version
+ *   keeper       an agent that votes on the ledger; nobody else changes it
+ *   view         the version of the ledger that an agent shows and acts on
+ *   session      (uid, epoch): the right of one life to command; issued at ATTACH
+ *   confirmed    a block of ours that this life has seen to be ours; only these give new addresses
+ *   rest         how long a freed address waits before it is given again
+ *   cool         the same for a whole block
+ *   record       what /run keeps of a pod: (container id, interface) -> address
+ *   wire         make a pod's veth, address and routes
+ *   tunnel       the VXLAN device weft-vx
+ *   underlay     the network that carries it
+ *   node address an address in the range for the node itself: offset 1 of its earliest block
+ *   want, have   what the kernel should hold, what it holds
  */
 #include "core/action.h"
 #include "core/message.h"

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/bitmap.h"
 #include "base/siphash.h"
 #include "core/state.h"
 
@@ -16,6 +17,7 @@ struct building {
 	size_t cap_routes;
 	uint32_t *members;
 	uint32_t node_ip;
+	struct bitmap hops; /* given in this building, by their last 16 bits */
 };
 
 /* The next hop stands for a peer inside this node only. It comes from the uid, not from a table:
@@ -38,16 +40,17 @@ static uint32_t next_hop(const struct uid *uid, uint32_t attempt)
 	return 0xa9fe0000U | host;
 }
 
-static uint32_t free_next_hop(const struct building *b, const struct uid *uid)
+/* Collisions are settled over everybody in the ledger, heard of or not, in order of uid: who is
+ * heard first after a restart must not take the hop that the kernel still uses for another. */
+static uint32_t free_next_hop(struct building *b, const struct uid *uid)
 {
 	for (uint32_t attempt = 0;; attempt++) {
 		uint32_t ip = next_hop(uid, attempt);
-		bool taken = false;
 
-		for (size_t i = 0; i < b->forward->n_neigh && !taken; i++)
-			taken = b->neigh[i].ip == ip;
-		if (!taken)
-			return ip;
+		if (bitmap_test(&b->hops, ip & 0xffff))
+			continue;
+		bitmap_set(&b->hops, ip & 0xffff);
+		return ip;
 	}
 }
 
@@ -92,53 +95,41 @@ static void route_run(struct building *b, uint32_t block, uint32_t run, uint32_t
 	add_route(b, dst, via ? metric_of(b, dst) : METRIC_LAST, via, via ? b->node_ip : 0);
 }
 
-/* Two peers with one underlay address or one MAC: the statement with the higher epoch is used
- * (protocol.md 2.7). */
-static bool shadowed(const struct core *core, const struct member *member)
+/* Only who is attached in the ledger: a stranger's word opens no way into the tunnel, and of two
+ * that claim one name the ledger has one. */
+static bool reachable(const struct core *core, const struct peer_row *row,
+		      const struct member *member)
 {
-	for (size_t i = 0; i < core->members.n; i++) {
-		const struct member *other = core->members.slots[i];
-
-		if (other == member || other->body.vtep_ip != member->body.vtep_ip)
-			continue;
-		if (other->body.epoch > member->body.epoch &&
-		    strcmp(other->body.name, member->body.name) == 0)
-			return true;
-	}
-	return false;
+	return member && member->body.vtep_ip && row->status == PEER_ATTACHED &&
+	       !uid_eq(&member->uid, &core->settings.uid);
 }
 
-/* Only who is in the ledger: a stranger's word opens no way into the tunnel. */
-static bool reachable(const struct core *core, const struct member *member)
-{
-	return member->body.vtep_ip && !uid_eq(&member->uid, &core->settings.uid) &&
-	       ledger_peer_by_uid(&core->view, &member->uid) && !shadowed(core, member);
-}
-
-static uint32_t add_peer(struct building *b, const struct member *member)
+static void add_peer(struct building *b, const struct member *member, uint32_t via)
 {
 	struct forward *forward = b->forward;
-	uint32_t via = free_next_hop(b, &member->uid);
 
 	b->fdb[forward->n_fdb++] =
 		(struct want_fdb){ .mac = member->body.vtep_mac, .dst = member->body.vtep_ip };
 	b->neigh[forward->n_neigh++] =
 		(struct want_neigh){ .ip = via, .mac = member->body.vtep_mac };
 	b->members[forward->n_members++] = member->body.vtep_ip;
-	return via;
 }
 
 /* Every peer in order of uid, so that equal states give equal arrays. */
 static void add_peers(struct building *b, uint32_t *via_of_slot)
 {
-	struct members *members = &b->core->members;
+	const struct core *core = b->core;
+	const struct ledger *view = &core->view;
 
-	for (size_t i = 0; i < members->n; i++) {
-		uint32_t slot = members->ring[i];
+	for (size_t i = 0; i < view->n_peers; i++) {
+		const struct peer_row *row = &view->peers[view->by_uid[i]];
+		uint32_t via = free_next_hop(b, &row->uid);
+		uint32_t slot = members_find(&core->members, &row->uid);
 
-		via_of_slot[slot] = reachable(b->core, members->slots[slot])
-					    ? add_peer(b, members->slots[slot])
-					    : 0;
+		if (slot == MEMBER_NONE || !reachable(core, row, core->members.slots[slot]))
+			continue;
+		via_of_slot[slot] = via;
+		add_peer(b, core->members.slots[slot], via);
 	}
 }
 
@@ -294,7 +285,9 @@ void forward_emit(struct core *core)
 	b.forward->masquerade_nodes = core->settings.masquerade_nodes;
 	want_tunnel(core, b.forward);
 	uint32_t *via_of_slot = out_alloc(out, n * sizeof(*via_of_slot));
+	bitmap_init(&b.hops);
 	add_peers(&b, via_of_slot);
+	bitmap_done(&b.hops);
 	add_routes(&b, via_of_slot);
 	add_unreachable(&b);
 	add_pods(core, b.forward);

@@ -116,11 +116,11 @@ static void outdo(struct core *core, const struct link *link, const struct membe
 	core->say_again = true;
 	if (update->body.nonce != core->settings.nonce)
 		clone_met(core, update->body.nonce);
-	out_trace(
-		&core->out, TRACE_WARN,
-		"%s has a newer statement about this node than it made itself -> said again above it (a restored or "
-		"cloned disk?)",
-		link->name);
+	out_trace(&core->out, TRACE_WARN,
+		  "%s has a newer statement about this node than it made itself -> said "
+		  "again above it (a restored or "
+		  "cloned disk?)",
+		  link->name);
 }
 
 /* A newcomer is heard of before its ATTACH shows in the ledger, so some members without a row are
@@ -302,10 +302,14 @@ static void hold_against_own(struct core *core, struct link *link, const struct 
 	ledger_init(&scratch);
 	ledger_copy(&scratch, &core->view);
 	result = intake_feed(&link->intake, &scratch, feed);
-	if (result == INTAKE_SHOWN && ledger_is_keeper(&scratch, &core->settings.uid))
+	if (result != INTAKE_MORE)
+		intake_restart(&link->intake, core->view.version);
+	if (result == INTAKE_SHOWN && ledger_is_keeper(&scratch, &core->settings.uid)) {
 		doubt_keeper(core, link, scratch.version);
-	else if (result == INTAKE_GAP)
-		want_feed(core, link, intake_wants(&link->intake, &core->view));
+		want_feed(core, link, core->view.version); /* now as everybody else: to show it */
+	} else if (result == INTAKE_GAP) {
+		want_feed(core, link, core->view.version);
+	}
 	ledger_done(&scratch);
 }
 
@@ -348,10 +352,13 @@ static size_t update_size(const struct member *member)
  * was. */
 static size_t send_dirty(struct core *core, struct link *link)
 {
-	struct member_update *updates = out_alloc(&core->out, DELTA_MEMBERS_MAX * sizeof(*updates));
+	struct member_update *updates;
 	struct message *message;
 	size_t n = 0, bytes = 0, slot = 0;
 
+	if (!bitmap_any(&link->dirty))
+		return 0;
+	updates = out_alloc(&core->out, DELTA_MEMBERS_MAX * sizeof(*updates));
 	while (n < DELTA_MEMBERS_MAX && bytes < GOSSIP_TURN_BYTES &&
 	       (slot = bitmap_next(&link->dirty, slot)) != BITMAP_NONE) {
 		members_update_of(core->members.slots[slot], &updates[n++]);

@@ -111,7 +111,8 @@ static void say_full(struct core *core, struct link *link)
 			bye->try_instead[bye->n_try_instead++] = member->body.control;
 	}
 	link_send(link, message, &core->out);
-	link_bye(&core->links, link, BYE_FULL, "no room for another link", &core->out);
+	core->links.refused++;
+	link_drain(link, "no room for another link", &core->out);
 }
 
 static struct link *random_link(struct core *core)
@@ -148,7 +149,7 @@ static bool seat(struct core *core, struct link *link)
 	return false;
 }
 
-static void learn(struct link *link, const struct hello *hello)
+static void learn(struct link *link, const struct hello *hello, uint16_t our_port)
 {
 	link->greeted = true;
 	link->uid = hello->uid;
@@ -156,7 +157,9 @@ static void learn(struct link *link, const struct hello *hello)
 	link->incarnation = hello->incarnation;
 	/* The address as we see it: what the sender believes of itself may be behind a NAT. */
 	link->listens = link->remote;
-	link->listens.port = hello->listen.port;
+	/* Without an address of its own yet it cannot say; one number is open everywhere
+	 * (decisions.md 1). */
+	link->listens.port = hello->listen.port ? hello->listen.port : our_port;
 	link->has_version = hello->ledger_version;
 	if (!link->dialled)
 		link->want = hello->want;
@@ -202,7 +205,7 @@ void greet_hello(struct core *core, struct link *link, const struct hello *hello
 		refuse(core, link, hello, why);
 		return;
 	}
-	learn(link, hello);
+	learn(link, hello, core->settings.port);
 	dial_greeted(core, link, hello, uuid_is_zero(&hello->cluster) && !yields_to(core, hello));
 	if (!keep_one(core, link) || !seat(core, link))
 		return;
@@ -229,8 +232,6 @@ void greet_bye(struct core *core, struct link *link, const struct bye *bye)
 		  bye->text[0] ? bye->text : "no reason given");
 	if (bye->reason == BYE_CLUSTER_MISMATCH && link->dialled)
 		dial_mismatched(core, &link->remote);
-	if (bye->reason == BYE_SELF && link->dialled && !link->greeted)
-		dial_is_self(core, &link->remote);
 	for (size_t i = 0; link->dialled && bye->reason == BYE_FULL && i < bye->n_try_instead; i++)
 		(void)dial_target(&core->dial, &bye->try_instead[i]);
 	if (link->state == LINK_DRAIN)

@@ -59,6 +59,8 @@ bool core_inspect_sound(const struct core *core, char text[256])
 		const struct own_block *own =
 			blocks_of_ip(&core->blocks, core->pods.items[i]->record.ip);
 
+		if (pods_by_ip(&core->pods, core->pods.items[i]->record.ip) != core->pods.items[i])
+			return unsound(text, "V10: two pods have one address");
 		for (size_t b = 0; own && b < core->blocks.n; b++)
 			if (core->blocks.own[b] == own)
 				used[b] |= UINT64_C(1)

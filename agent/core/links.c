@@ -131,7 +131,7 @@ void link_move(struct link *link, enum link_state next, struct instant now)
 	case LINK_HELLO: /* the 5 s run since HANDSHAKE */
 		break;
 	case LINK_UP:
-		link->since = now;
+		link->since = link->commanded_at = now;
 		link->deadline = instant_never();
 		break;
 	case LINK_DRAIN:
@@ -190,6 +190,12 @@ void link_bye(struct links *links, struct link *link, enum bye_reason reason, co
 	}
 	hangup(link, link->state == LINK_CONNECT ? 0 : LINK_DRAIN_MS, out_text(out, "%s", text),
 	       out);
+	link_move(link, LINK_DRAIN, out->now);
+}
+
+void link_drain(struct link *link, const char *reason, struct out *out)
+{
+	hangup(link, LINK_DRAIN_MS, reason, out);
 	link_move(link, LINK_DRAIN, out->now);
 }
 

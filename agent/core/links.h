@@ -93,6 +93,8 @@ const char *link_label(const struct link *link,
  * EVENT_LINK_CLOSED comes. */
 void link_bye(struct links *links, struct link *link, enum bye_reason reason, const char *text,
 	      struct out *out);
+/* Close when what was sent is written out: the goodbye was said already. */
+void link_drain(struct link *link, const char *reason, struct out *out);
 /* Close without a word: nothing the other side could read is left to say. */
 void link_close(struct link *link, const char *reason, struct out *out);
 /* Send one message; the pointer must live in the step's arena. */

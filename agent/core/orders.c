@@ -2,7 +2,7 @@
 
 #include "core/state.h"
 
-enum { REPLY_WAIT_MS = 5000, DENIED_RETRY_MS = 30000 };
+enum { REPLY_WAIT_MS = 5000, DENIED_RETRY_MS = 30000, WAIT_MAX_MS = 300000 };
 
 static void begin(struct core *core, const struct command *command)
 {
@@ -48,6 +48,7 @@ static const char *reach_keeper(struct core *core, struct link **ret_link)
 	const struct member *member = members_by_uid(&core->members, keeper);
 
 	*ret_link = NULL;
+	session->asked = *keeper;
 	if (uid_eq(keeper, &core->settings.uid))
 		return keeper_votes(core->keeper) ? NULL
 						  : "this node was the keeper and votes no more "
@@ -93,13 +94,14 @@ void orders_send(struct core *core)
 static uint32_t hunger(const struct core *core)
 {
 	struct blocks_counts counts = blocks_count(&core->blocks);
-	uint32_t low = counts.size / 8 > 8 ? counts.size / 8 : 8;
 
+	if (clone_alarm(core))
+		return 0;
 	if (core->blocks.n < core->settings.first_blocks)
 		return core->settings.first_blocks - (uint32_t)core->blocks.n;
 	if (core->blocks.n >= BLOCKS_OWN_WANTED_MAX)
 		return 0;
-	return counts.free < low || core->pods.n_hungry ? 1 : 0;
+	return counts.free < blocks_low_water(counts.size) || core->pods.n_hungry ? 1 : 0;
 }
 
 static struct own_block *surplus(const struct core *core)
@@ -115,6 +117,11 @@ void orders_due(struct core *core)
 	struct own_block *back;
 	uint32_t count = hunger(core);
 
+	if (core->session.leave_wanted && core->pods.n) {
+		out_trace(&core->out, TRACE_WARN,
+			  "a pod was attached meanwhile -> this node does not leave");
+		core->session.leave_wanted = false;
+	}
 	if (core->session.leave_wanted) {
 		command.op = COMMAND_LEAVE;
 		for (size_t i = 0; i < core->blocks.n; i++)
@@ -137,10 +144,19 @@ void orders_due(struct core *core)
 	}
 }
 
+/* As long as the keeper says, within reason: it may be wrong, and this node must not sleep for
+ * weeks. */
+static uint32_t wait_of(const struct reply *reply, uint32_t otherwise_ms)
+{
+	uint32_t wait_ms = reply->retry_ms ? reply->retry_ms : otherwise_ms;
+
+	return wait_ms < WAIT_MAX_MS ? wait_ms : WAIT_MAX_MS;
+}
+
 static void refused(struct core *core, const struct reply *reply)
 {
 	struct session *session = &core->session;
-	uint32_t wait_ms = reply->retry_ms ? reply->retry_ms : DENIED_RETRY_MS;
+	uint32_t wait_ms = wait_of(reply, DENIED_RETRY_MS);
 
 	out_trace(&core->out, TRACE_ERR, "the keeper refuses: %s -> asked again in %u s",
 		  reply->text, wait_ms / 1000);
@@ -151,13 +167,15 @@ static void refused(struct core *core, const struct reply *reply)
 		session_become(session, SESSION_DENIED);
 }
 
-void session_reply(struct core *core, const struct reply *reply)
+void session_reply(struct core *core, const struct uid *from, const struct reply *reply)
 {
 	struct session *session = &core->session;
 	uint64_t awaited = session->command.op == COMMAND_ATTACH ? session->command.attach.nonce
 								 : session->command.seq;
 
-	if (!session->commanding || !session->durable || reply->seq != awaited)
+	/* From the keeper that was asked, or it is nobody's business. */
+	if (!session->commanding || !session->durable || reply->seq != awaited ||
+	    !uid_eq(from, &session->asked))
 		return;
 	memcpy(session->why, reply->text, sizeof(session->why));
 	switch (reply->outcome) {
@@ -179,9 +197,7 @@ void session_reply(struct core *core, const struct reply *reply)
 	case OUTCOME_BUSY:
 	case OUTCOME_UNKNOWN:
 		session->send_at = instant_add_ms(
-			core->out.now,
-			prng_jitter_ms(&core->prng, reply->retry_ms > 200 ? reply->retry_ms : 200,
-				       50));
+			core->out.now, prng_jitter_ms(&core->prng, wait_of(reply, 200), 50));
 		break;
 	case OUTCOME_COUNT:
 		break;

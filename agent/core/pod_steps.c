@@ -22,7 +22,7 @@ static void become(struct core *core, struct pod *pod, enum pod_state next)
 	pod->since = core->out.now;
 	pod->job = 0;
 	pod->tag = 0;
-	pod->unlinked_since = instant_never();
+	pod->unlinked_since = next == POD_UP && !pod->linked ? core->out.now : instant_never();
 	core->forward_dirty = true;
 }
 
@@ -113,13 +113,10 @@ static void freed(struct core *core, struct pod *pod, int error, const char *tex
 	char ip[TEXT_IP4_MAX];
 
 	text_ip4(ip, pod->record.ip);
-	/* Not a reason to keep the address: the next record of it implies this one, and the log is
-	 * written anew as soon as there is room. */
-	if (error) {
-		core->pods.rewrite_at = instant_add_ms(core->out.now, POD_REWRITE_MS);
+	/* Not a reason to keep the address: the next record of it implies this one. */
+	if (error)
 		out_trace(&core->out, TRACE_WARN, "%s -> %s freed without a record of it", text,
 			  ip);
-	}
 	blocks_free(&core->blocks, pod->record.ip, core->out.now);
 	core->pods.deleted++;
 	out_trace(&core->out, TRACE_INFO, "ipalloc: %s of %s freed -> rests %d s", ip,
@@ -141,8 +138,6 @@ static void unrecorded(struct core *core, struct pod *pod, const char *text)
 {
 	core->trouble_of = STORE_PODS;
 	text_line(core->trouble, "%s", text);
-	/* Whether it is in the log now nobody knows. */
-	core->pods.rewrite_at = instant_add_ms(core->out.now, POD_REWRITE_MS);
 	blocks_untake(&core->blocks, pod->record.ip);
 	answer_refuse(core, pod->client, ANSWER_IO,
 		      "free some memory of the file system that holds the agent's --run directory",
@@ -152,10 +147,12 @@ static void unrecorded(struct core *core, struct pod *pod, const char *text)
 
 bool pods_stored(struct core *core, uint64_t tag, int error, const char *text)
 {
-	if (!error)
-		core_trouble_over(core, STORE_PODS);
-	else if (tag == core->pods.rewrite_tag)
+	/* A record, a FREE, an adoption, the whole log: whatever failed, the log says too little or
+	 * too much now. */
+	if (error)
 		core->pods.rewrite_at = instant_add_ms(core->out.now, POD_REWRITE_MS);
+	else
+		core_trouble_over(core, STORE_PODS);
 	for (size_t i = 0; i < core->pods.n; i++) {
 		struct pod *pod = core->pods.items[i];
 
@@ -178,11 +175,9 @@ static void fail(struct core *core, struct pod *pod, const char *text)
 	pod->failing = true;
 	pod->failure = (struct answer){ .code = ANSWER_FAILED };
 	text_line(pod->failure.text, "cannot attach %s: %s", pod->record.ifname, text);
-	/* What an earlier life had made may be there still: only a first attempt leaves nothing. */
-	if (pod->earlier)
-		pod_unwire(core, pod);
-	else
-		pod_free(core, pod);
+	/* The kernel's own undoing may have failed, or an earlier life have made something: be
+	 * sure. */
+	pod_unwire(core, pod);
 }
 
 void pods_wired(struct core *core, uint32_t job, int error, const char *text)
@@ -203,8 +198,8 @@ void pods_wired(struct core *core, uint32_t job, int error, const char *text)
 		pod_unwire(core, pod);
 		return;
 	}
-	become(core, pod, POD_UP);
 	pod->linked = true;
+	become(core, pod, POD_UP);
 	pod->earlier = false;
 	core->pods.added++;
 	text_ip4(ip, pod->record.ip);

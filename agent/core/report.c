@@ -14,6 +14,8 @@ static const char *state_word(const struct core *core)
 	};
 
 	if (core->stopping)
+		return "stopping";
+	if (core->session.leave_wanted && core->session.state == SESSION_ATTACHED)
 		return "leaving";
 	if (!core_in_cluster(core))
 		return "searching";

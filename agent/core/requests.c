@@ -37,7 +37,8 @@ void answer_pod(struct core *core, const struct pod *pod, uint32_t client)
 
 void answer_done(struct core *core, uint32_t client)
 {
-	(void)answer(core, client);
+	if (client)
+		(void)answer(core, client);
 }
 
 void answer_refuse(struct core *core, uint32_t client, enum answer_code code, const char *details,
@@ -80,7 +81,7 @@ static void refuse_no_address(struct core *core, uint32_t client)
 		answer_refuse(
 			core, client, ANSWER_TRY_LATER,
 			"give each node a disk and a machine-id of its own",
-			"another agent runs with this node's identity: no new address is safe");
+			"another agent runs with this node's identity: no further block is asked for");
 	else if (counts.confirmed == 0)
 		answer_refuse(core, client, ANSWER_TRY_LATER,
 			      "weftctl status on this node says what it waits for",
@@ -210,8 +211,11 @@ void pods_del(struct core *core, const struct request *request)
 static void forget_waiting(struct pod *pod, uint32_t client)
 {
 	for (size_t i = 0; i < pod->n_waiting; i++) {
+		if (pod->waiting[i].client != client)
+			continue;
 		/* A DEL is carried out even if its asker left: what it asked for stays true. */
-		if (pod->waiting[i].client != client || pod->waiting[i].type == REQUEST_DEL)
+		pod->waiting[i].client = 0;
+		if (pod->waiting[i].type == REQUEST_DEL)
 			continue;
 		vec_close_gap(pod->waiting, pod->n_waiting, i, sizeof(pod->waiting[0]));
 		pod->n_waiting--;
@@ -241,7 +245,8 @@ static void feed_hungry(struct core *core)
 
 	for (size_t i = 0; i < pods->n_hungry; i++) {
 		struct request request = pods->hungry[i].request;
-		bool late = instant_reached(core->out.now, pods->hungry[i].until);
+		bool late = core->session.leave_wanted ||
+			    instant_reached(core->out.now, pods->hungry[i].until);
 		struct pod *known = pods_find(pods, request.pod.container_id, request.pod.ifname);
 		uint32_t ip;
 

@@ -60,7 +60,7 @@ void session_store(struct core *core, enum session_store what)
 	action = out_add(&core->out, ACTION_STORE);
 	action->store.file = STORE_NODE;
 	action->store.tag = session->tag;
-	action->store.replace = session->n_stores % NODE_LOG_REWRITE == 0;
+	action->store.replace = session->rewrite || session->n_stores % NODE_LOG_REWRITE == 0;
 	action->store.n = 1;
 	struct record *record = out_alloc(&core->out, sizeof(*record));
 	record->type = RECORD_NODE;
@@ -266,6 +266,9 @@ static void look(struct core *core)
 	if (session->state == SESSION_ATTACHED && mine && row->status == PEER_LEFT &&
 	    session->leave_wanted) {
 		session_become(session, SESSION_LEFT);
+		while (core->blocks.n)
+			blocks_remove(&core->blocks, core->blocks.own[0]->index);
+		core->forward_dirty = core->forward_urgent = true;
 		session->commanding = false;
 		core->say_again = true;
 		out_trace(&core->out, TRACE_INFO,
@@ -284,7 +287,8 @@ static void look(struct core *core)
 	settle(core);
 	if (!view_confirms(core) || session->commanding)
 		return;
-	if (!adopt_blocks(core) && all_confirmed(core) && core->node.epoch == session->epoch)
+	if (!adopt_blocks(core) && all_confirmed(core) && core->node.epoch == session->epoch &&
+	    core->token.epoch == session->epoch && core->token.seq == session->seq)
 		return;
 	session_note_node(core);
 	session_store(core, STORE_OWN);
@@ -341,7 +345,8 @@ static void store_failed(struct core *core, const char *text)
 		  STORE_RETRY_MS / 1000);
 	session->store_after = instant_add_ms(core->out.now, STORE_RETRY_MS);
 	session->commanding = session->durable = false;
-	session->look_again = true;
+	session->look_again = session->rewrite = true;
+	core->token.epoch = 0; /* whatever it says in /run, this life has not proven it */
 	if (session->state == SESSION_PREPARING)
 		session_become(session, SESSION_NONE);
 	for (size_t i = 0; i < core->blocks.n; i++)
@@ -378,6 +383,7 @@ void session_stored(struct core *core, uint64_t tag, int error, const char *text
 		return;
 	}
 	core_trouble_over(core, STORE_NODE);
+	session->rewrite = false;
 	switch (done) {
 	case STORE_IDLE:
 		break;
@@ -414,7 +420,10 @@ void session_stored(struct core *core, uint64_t tag, int error, const char *text
 bool session_leave(struct core *core, char text[static TEXT_LEN_MAX + 1])
 {
 	text[0] = '\0';
-	if (core->pods.n)
+	if (core->pods.n_hungry)
+		text_line(text, "%zu pod%s being attached here: try again when that is over",
+			  core->pods.n_hungry, core->pods.n_hungry == 1 ? " is" : "s are");
+	else if (core->pods.n)
 		text_line(text,
 			  "%zu pod%s still attached here: detach them first (weftctl pods lists "
 			  "them)",

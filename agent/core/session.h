@@ -5,11 +5,12 @@
  * promised: the last seq is durable before the command leaves; the continuity token is gone before
  * an ATTACH leaves; a reply alone confirms nothing.
  *
- *   NONE --(view known)--> PREPARING --token gone, node.log synced--> ATTACHING --row shows my
- * nonce--> ATTACHED (start with continuity)
- * ------------------------------------------------------------------> ATTACHED ATTACHED --row has
- * another epoch or uid--> NONE        ATTACHED --LEAVE shown--> LEFT ATTACHING --DENIED--> DENIED
- * --retry_ms--> PREPARING
+ *   NONE ------> PREPARING ------> ATTACHING ------> ATTACHED ------> LEFT
+ *    |  view       |  token gone,     |   |  row shows   |  LEAVE shown
+ *    |  known      |  node.log synced |   |  my nonce    |
+ *    |             +-> NONE (no disk) |   +-> NONE (row moved: read it again)
+ *    |                                +-> DENIED --(wait)--> NONE
+ *    +--- start with continuity ------------------> ATTACHED --(row is another's)--> NONE
  */
 #include "core/blocks.h"
 #include "core/ledger.h"
@@ -50,6 +51,8 @@ struct session {
 	uint64_t n_stores;
 	bool look_again; /* the view changed while a store was under way */
 	bool leave_wanted;
+	struct uid asked; /* the keeper that the command went to last */
+	bool rewrite;     /* node.log met an error: the next store replaces it */
 
 	bool commanding; /* `command` waits for its effect to be seen */
 	bool durable;    /* its seq is synced: it may be sent */
@@ -71,7 +74,7 @@ void session_start(struct core *core, const struct record_node *node,
 void session_run(
 	struct core *core); /* what is due: attach, send, send again, ask for blocks, give back */
 void session_view_changed(struct core *core);
-void session_reply(struct core *core, const struct reply *reply);
+void session_reply(struct core *core, const struct uid *from, const struct reply *reply);
 void session_stored(struct core *core, uint64_t tag, int error, const char *text);
 /* Ask to leave the cluster for good; false with a sentence while that is not possible. */
 bool session_leave(struct core *core, char text[static TEXT_LEN_MAX + 1]);

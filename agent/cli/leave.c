@@ -20,8 +20,8 @@ static enum exit_status run(const struct call *call)
 		cJSON_AddBoolToObject(object, "leaving", true);
 		json_end(object);
 	} else {
-		show_line(
-			"this node leaves the cluster; others may have its blocks in half a minute");
+		show_line("this node leaves the cluster; "
+			  "others may have its blocks in half a minute");
 	}
 	return EXIT_OK;
 }
@@ -29,8 +29,9 @@ static enum exit_status run(const struct call *call)
 const struct verb verb_leave = {
 	.name = "leave",
 	.summary = "give this node's blocks back for good",
-	.help = "For a node that is taken away for good. Its blocks become free for others. It is\n"
-		"refused while pods are attached here: they would lose their addresses. 'weftctl\n"
-		"status' says \"left\" when it is done; weftd joins again when it is started anew.\n",
+	.help = "For a node that is taken away for good. Its blocks become free for\n"
+		"others. It is refused while pods are attached here: they would lose\n"
+		"their addresses. 'weftctl status' says \"left\" when it is done; weftd\n"
+		"joins again when it is started anew.\n",
 	.run = run,
 };

@@ -78,10 +78,10 @@ static void refuse_no_address(struct core *core, uint32_t client)
 					       : "the keeper has not given one yet";
 
 	if (clone_alarm(core))
-		answer_refuse(
-			core, client, ANSWER_TRY_LATER,
-			"give each node a disk and a machine-id of its own",
-			"another agent runs with this node's identity: no further block is asked for");
+		answer_refuse(core, client, ANSWER_TRY_LATER,
+			      "give each node a disk and a machine-id of its own",
+			      "another agent runs with this node's identity: no further block "
+			      "is asked for");
 	else if (counts.confirmed == 0)
 		answer_refuse(core, client, ANSWER_TRY_LATER,
 			      "weftctl status on this node says what it waits for",

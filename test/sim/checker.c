@@ -88,7 +88,9 @@ static void prove_by_view(struct world *world, struct node *node, const struct l
 
 /* ---- bytes of stores */
 
-static void each_record(enum store_file file, struct bytes bytes, bool has_header, void *context,
+/* Whatever an agent stores it must be able to read back. */
+static void each_record(struct world *world, enum store_file file, struct bytes bytes,
+			bool has_header, void *context,
 			void (*each)(void *context, const struct record *record))
 {
 	size_t header = 0;
@@ -102,6 +104,9 @@ static void each_record(enum store_file file, struct bytes bytes, bool has_heade
 	wire_records_init(&reader, file, (struct bytes){ whole, header + bytes.len });
 	while (wire_records_next(&reader, &record) == WIRE_RECORDS_ONE)
 		each(context, &record);
+	if (reader.good_len != header + bytes.len)
+		world_violation(world, "records", "what is stored cannot be read back: %s",
+				reader.err.text);
 	wire_records_done(&reader);
 	free(whole);
 }
@@ -137,7 +142,7 @@ void checker_written(struct world *world, struct node *node, enum store_file fil
 		return;
 	if (replace)
 		watch->n_records = 0;
-	each_record(file, bytes, replace, watch, each_written);
+	each_record(world, file, bytes, replace, watch, each_written);
 	use_recount(world, node);
 }
 
@@ -150,7 +155,7 @@ void checker_durable(struct world *world, struct node *node, enum store_file fil
 		return;
 	if (file == STORE_KEEPER && replace)
 		chosen_reread(&world->checker->chosen);
-	each_record(file, bytes, replace, &context, each_durable);
+	each_record(world, file, bytes, replace, &context, each_durable);
 	if (context.moved)
 		use_ledger_moved(world);
 }

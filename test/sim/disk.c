@@ -17,9 +17,16 @@ static void file_clear(struct disk_file *file)
 	*file = (struct disk_file){ 0 };
 }
 
+static void op_tag(struct disk_op *op, uint64_t tag)
+{
+	op->tags = vec_reserve(op->tags, &op->cap_tags, op->n_tags + 1, sizeof(tag));
+	op->tags[op->n_tags++] = tag;
+}
+
 static void op_done(struct disk_op *op)
 {
 	free(op->bytes);
+	free(op->tags);
 }
 
 static void queue_clear(struct disk_queue *queue)
@@ -135,11 +142,31 @@ static bool full(const struct world *world, const struct node *node, enum store_
 	       world->now_ms;
 }
 
+static void op_merge(struct disk_op *op, struct disk_op *next)
+{
+	op->bytes = xrealloc(op->bytes, op->len + next->len, 1);
+	memcpy(op->bytes + op->len, next->bytes, next->len);
+	op->len += next->len;
+	for (size_t i = 0; i < next->n_tags; i++)
+		op_tag(op, next->tags[i]);
+	op_done(next);
+}
+
+/* As io/store does: whatever appends wait when the worker begins go to disk together. */
+static void take_batch(struct disk_queue *queue)
+{
+	while (!queue->ops[0].replace && queue->n > 1 && !queue->ops[1].replace) {
+		op_merge(&queue->ops[0], &queue->ops[1]);
+		vec_close_gap(queue->ops, queue->n--, 1, sizeof(queue->ops[0]));
+	}
+}
+
 static void do_write(struct world *world, struct node *node, enum store_file at)
 {
 	struct disk_file *file = &node->disk.file[at];
 	struct disk_op *op = &node->disk.queue[at].ops[0];
 
+	take_batch(&node->disk.queue[at]);
 	op->written = true;
 	if (full(world, node, at)) {
 		op->error = ENOSPC; /* a part that was written is cut off again */
@@ -164,30 +191,39 @@ static void do_sync(struct world *world, struct node *node, enum store_file at)
 	if (!op->replace && node->disk.fail_next_sync) {
 		node->disk.fail_next_sync = false;
 		op->error = EIO;
-		if (world_chance(world, RNG_DISK, 50))
-			file->len = file->synced_len;
+		file->len = file->synced_len; /* cut off again: no reader may find it */
 		return;
 	}
 	file_sync(file);
 	checker_durable(world, node, at, (struct bytes){ op->bytes, op->len }, op->replace);
 }
 
+static void tell(struct world *world, struct node *node, enum store_file at,
+		 const struct disk_op *op)
+{
+	struct event event = { .type = EVENT_STORED };
+	uint32_t life = node->life;
+
+	event.stored.error = op->error;
+	event.stored.text = op->error ? trouble(at, op->error) : NULL;
+	for (size_t i = 0; i < op->n_tags && node->life == life; i++) {
+		event.stored.tag = op->tags[i];
+		node_feed(world, node, &event);
+	}
+}
+
 static void finish(struct world *world, struct node *node, enum store_file at)
 {
 	struct disk_queue *queue = &node->disk.queue[at];
 	struct disk_op op = queue->ops[0];
-	struct event event = { .type = EVENT_STORED };
 
 	vec_close_gap(queue->ops, queue->n--, 0, sizeof(op));
-	op_done(&op);
 	if (queue->n > 0)
 		schedule(world, node, at, write_delay_ms(world, node, at));
 	if (op.error)
 		world->counters.io_errors++;
-	event.stored.tag = op.tag;
-	event.stored.error = op.error;
-	event.stored.text = op.error ? trouble(at, op.error) : NULL;
-	node_feed(world, node, &event);
+	tell(world, node, at, &op);
+	op_done(&op);
 }
 
 void disk_task(struct world *world, const struct task *task)
@@ -233,8 +269,9 @@ void disk_submit(struct world *world, struct node *node, const struct action *st
 {
 	enum store_file at = store->store.file;
 	struct disk_queue *queue = &node->disk.queue[at];
-	struct disk_op op = { .tag = store->store.tag, .replace = store->store.replace };
+	struct disk_op op = { .replace = store->store.replace };
 
+	op_tag(&op, store->store.tag);
 	op.len = encode(world, store);
 	op.bytes = xmemdup(world->scratch, op.len);
 	world_hash_bytes(world, op.bytes, op.len);
@@ -311,8 +348,9 @@ void disk_run_lost(struct node *node)
 
 /* ---- start */
 
-static bool read_file(struct world *world, struct node *node, enum store_file at,
-		      disk_record_fn *each)
+/* each NULL: only look. */
+static bool read_through(struct world *world, struct node *node, enum store_file at,
+			 disk_record_fn *each)
 {
 	struct disk_file *file = &node->disk.file[at];
 	struct wire_records reader;
@@ -321,17 +359,28 @@ static bool read_file(struct world *world, struct node *node, enum store_file at
 
 	wire_records_init(&reader, at, (struct bytes){ file->data, file->len });
 	while ((result = wire_records_next(&reader, &record)) == WIRE_RECORDS_ONE)
-		each(world, node, at, &record);
-	if (result == WIRE_RECORDS_END) {
+		if (each)
+			each(world, node, at, &record);
+	if (result == WIRE_RECORDS_END)
 		file->len = reader.good_len;
-		file_sync(file);
-	} else {
+	else
 		world_say(world, node->index, "%s cannot be read: %s", file_name(at),
 			  reader.err.text);
-		file_clear(file);
-	}
 	wire_records_done(&reader);
 	return result == WIRE_RECORDS_END;
+}
+
+/* The first half of a file that is lost must not be believed either; what is going to be believed
+ * must not be lost, so it is synced before. */
+static bool read_file(struct world *world, struct node *node, enum store_file at,
+		      disk_record_fn *each)
+{
+	if (!read_through(world, node, at, NULL)) {
+		file_clear(&node->disk.file[at]);
+		return false;
+	}
+	file_sync(&node->disk.file[at]);
+	return read_through(world, node, at, each);
 }
 
 uint32_t disk_read_all(struct world *world, struct node *node, disk_record_fn *each)

@@ -17,8 +17,9 @@ struct disk_file {
 	size_t before_len;
 };
 
-struct disk_op {
-	uint64_t tag;
+struct disk_op { /* appends that wait behind one another are written and synced as one */
+	size_t n_tags, cap_tags;
+	uint64_t *tags; /* owned */
 	bool replace, written;
 	int error;
 	uint8_t *bytes; /* owned; with the header if it replaces */

@@ -38,6 +38,7 @@ static void draw_weights(struct world *world)
 		[FAULT_PARTITION] = 60,  [FAULT_ISOLATE] = 60,       [FAULT_ONE_WAY] = 40,
 		[FAULT_RESET] = 50,      [FAULT_DISK_FULL] = 40,     [FAULT_RUN_FULL] = 30,
 		[FAULT_DISK_STALL] = 50, [FAULT_SYNC_FAILS] = 40,    [FAULT_LEAVE] = 40,
+		[FAULT_UNDERLAY] = 40,
 	};
 
 	for (size_t i = 0; i < FAULT_COUNT; i++)
@@ -174,6 +175,19 @@ static void disk_trouble(struct world *world, struct node *node, enum fault faul
 	}
 }
 
+static void underlay(struct world *world, struct node *node)
+{
+	if (world_chance(world, RNG_HOST, 50)) {
+		node->mtu = 1280 + (uint32_t)world_choose(world, RNG_HOST, 8000);
+		world_say(world, node->index, "the underlay's MTU is %u now", node->mtu);
+	} else {
+		node->no_underlay = true;
+		world_say(world, node->index, "the underlay's address is taken away");
+		heal_later(world, FAULT_UNDERLAY, node->index, 0);
+	}
+	node_underlay_changed(world, node);
+}
+
 static void kill_node(struct world *world, struct node *node, bool mid_step)
 {
 	if (!node->core)
@@ -225,6 +239,9 @@ static void strike(struct world *world, enum fault fault)
 	case FAULT_SYNC_FAILS:
 		disk_trouble(world, node, fault);
 		return;
+	case FAULT_UNDERLAY:
+		underlay(world, node);
+		return;
 	case FAULT_LEAVE:
 		leave(world, node);
 		return;
@@ -264,6 +281,15 @@ static void come_back(struct world *world, struct node *node)
 		node_start_later(world, node, 100);
 }
 
+static void underlay_back(struct world *world, struct node *node)
+{
+	if (!node->no_underlay)
+		return;
+	node->no_underlay = false;
+	world_say(world, node->index, "the underlay's address is back");
+	node_underlay_changed(world, node);
+}
+
 static void heal(struct world *world, const struct task *task)
 {
 	struct node *node = &world->nodes[task->node];
@@ -272,6 +298,8 @@ static void heal(struct world *world, const struct task *task)
 		node_boot(world, node);
 	} else if (task->a == FAULT_LEAVE) {
 		come_back(world, node);
+	} else if (task->a == FAULT_UNDERLAY) {
+		underlay_back(world, node);
 	} else if (task->a == FAULT_ONE_WAY) {
 		net_cut(world, task->node, (uint32_t)task->b, false);
 	} else {
@@ -309,6 +337,7 @@ void faults_end(struct world *world)
 		node->disk.full_until_ms = node->disk.run_full_until_ms =
 			node->disk.stalled_until_ms = 0;
 		node->disk.fail_next_sync = false;
+		underlay_back(world, node);
 		node_boot(world, node);
 		come_back(world, node);
 	}

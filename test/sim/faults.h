@@ -18,6 +18,7 @@ enum fault {
 	FAULT_RUN_FULL,
 	FAULT_DISK_STALL,
 	FAULT_SYNC_FAILS,
+	FAULT_UNDERLAY, /* its address is gone for a while, or its MTU is another */
 	FAULT_LEAVE,
 	FAULT_COUNT,
 };

@@ -219,12 +219,46 @@ void kernel_pass_later(struct world *world, struct node *node, int64_t delay_ms)
 				  .a = 1 });
 }
 
-#define KEEP(array, count)                                                                       \
-	(kernel->array = vec_reserve(kernel->array, &kernel->cap_##array, (count),               \
-				     sizeof(*kernel->array)),                                    \
-	 kernel->n_##array = (count),                                                            \
-	 (count) ? (void)memcpy(kernel->array, forward->array, (count) * sizeof(*kernel->array)) \
-		 : (void)0)
+/* ---- entries, told apart as the kernel does */
+
+static bool same_fdb(const void *a, const void *b)
+{
+	return memcmp(&((const struct want_fdb *)a)->mac, &((const struct want_fdb *)b)->mac,
+		      sizeof(struct mac)) == 0;
+}
+
+static bool same_neigh(const void *a, const void *b)
+{
+	return ((const struct want_neigh *)a)->ip == ((const struct want_neigh *)b)->ip;
+}
+
+static bool same_route(const void *a, const void *b)
+{
+	const struct want_route *left = a, *right = b;
+
+	return left->dst.ip == right->dst.ip && left->dst.len == right->dst.len &&
+	       left->metric == right->metric;
+}
+
+/* What the kernel holds after a pass: exactly what is wanted (only), or, while the agent does not
+ * know all its peers yet, what is wanted and what was there. */
+static void *merge(void *have, size_t *cap, size_t *n, const void *want, size_t n_want,
+		   size_t item_size, bool (*same)(const void *a, const void *b), bool only)
+{
+	uint8_t *items = vec_reserve(have, cap, *n + n_want + 1, item_size);
+	const uint8_t *from = want;
+
+	*n = only ? 0 : *n;
+	for (size_t i = 0; i < n_want; i++) {
+		size_t at = 0;
+
+		while (at < *n && !same(items + at * item_size, from + i * item_size))
+			at++;
+		memcpy(items + at * item_size, from + i * item_size, item_size);
+		*n += at == *n;
+	}
+	return items;
+}
 
 void kernel_forward(struct world *world, struct node *node, const struct forward *forward)
 {
@@ -232,11 +266,14 @@ void kernel_forward(struct world *world, struct node *node, const struct forward
 
 	if (forward->node_ip)
 		kernel->node_ip = forward->node_ip;
-	if (forward->peers_known) {
-		KEEP(fdb, forward->n_fdb);
-		KEEP(neigh, forward->n_neigh);
-		KEEP(routes, forward->n_routes);
-	}
+	kernel->fdb = merge(kernel->fdb, &kernel->cap_fdb, &kernel->n_fdb, forward->fdb,
+			    forward->n_fdb, sizeof(*kernel->fdb), same_fdb, forward->peers_known);
+	kernel->neigh = merge(kernel->neigh, &kernel->cap_neigh, &kernel->n_neigh, forward->neigh,
+			      forward->n_neigh, sizeof(*kernel->neigh), same_neigh,
+			      forward->peers_known);
+	kernel->routes = merge(kernel->routes, &kernel->cap_routes, &kernel->n_routes,
+			       forward->routes, forward->n_routes, sizeof(*kernel->routes),
+			       same_route, forward->peers_known);
 	checker_use_changed(world, node);
 	if (!forward->urgent || kernel->pass_wanted)
 		return;

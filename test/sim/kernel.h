@@ -29,7 +29,7 @@ struct kernel {
 	uint32_t next_op;
 	bool pass_wanted;
 
-	/* from the last FORWARD that knew its peers */
+	/* as the passes so far have made it */
 	uint32_t node_ip;
 	size_t n_fdb, n_neigh, n_routes, cap_fdb, cap_neigh, cap_routes;
 	struct want_fdb *fdb;      /* owned */

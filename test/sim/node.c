@@ -45,6 +45,7 @@ void nodes_init(struct world *world)
 		world_random_bytes(world, RNG_IDS, node->static_pk, sizeof(node->static_pk));
 		new_kernel(world, node);
 		node->host_up = true;
+		node->mtu = 1500;
 		node->armed = instant_never();
 	}
 }
@@ -101,7 +102,7 @@ void node_stop(struct world *world, struct node *node)
 {
 	struct event event = { .type = EVENT_STOP };
 
-	if (!node->core)
+	if (!node->core || node->frozen_until_ms > world->now_ms)
 		return;
 	world_say(world, node->index, "agent is told to stop");
 	node_feed(world, node, &event);
@@ -199,13 +200,32 @@ static void underlay_fill(const struct node *node, struct underlay *underlay)
 	struct endpoint own;
 
 	net_endpoint(node->index, &own);
+	if (node->no_underlay) {
+		snprintf(underlay->text, sizeof(underlay->text), "its address was taken away");
+		return;
+	}
 	underlay->have = true;
 	underlay->ip = (uint32_t)own.ip[0] << 24 | (uint32_t)own.ip[1] << 16 |
 		       (uint32_t)own.ip[2] << 8 | own.ip[3];
 	underlay->ifindex = 2;
-	underlay->mtu = 1500;
+	underlay->mtu = node->mtu;
 	snprintf(underlay->dev, sizeof(underlay->dev), "eth1");
 	snprintf(underlay->text, sizeof(underlay->text), "it reaches the peers");
+}
+
+void node_underlay_changed(struct world *world, struct node *node)
+{
+	world_push(world, 0,
+		   (struct task){ .kind = TASK_UNDERLAY, .node = node->index, .life = node->life });
+}
+
+static void feed_underlay(struct world *world, struct node *node)
+{
+	struct underlay underlay = { 0 };
+	struct event event = { .type = EVENT_UNDERLAY, .underlay = &underlay };
+
+	underlay_fill(node, &underlay);
+	node_feed(world, node, &event);
 }
 
 static void feed_saved(struct world *world, struct node *node, enum store_file file,
@@ -417,6 +437,10 @@ void node_task(struct world *world, const struct task *task)
 			deadline(world, node);
 		return;
 	}
+	if (task->kind == TASK_UNDERLAY) {
+		feed_underlay(world, node);
+		return;
+	}
 	event.link.link = task->a;
 	event.link.reason = task->text;
 	if (task->kind == TASK_LINK_WRITABLE && !net_has_link(world, node, task->a))
@@ -439,6 +463,8 @@ bool node_postpones(struct world *world, const struct task *task)
 	case TASK_DISK:
 	case TASK_KERNEL_POD:
 	case TASK_KERNEL_PASS:
+	case TASK_CLIENT_GONE:
+	case TASK_UNDERLAY:
 		break;
 	case TASK_START:
 	case TASK_NET_DIAL:

@@ -23,6 +23,8 @@ struct node {
 	int64_t frozen_until_ms; /* SIGSTOP */
 	struct kernel kernel;
 	struct runtime runtime;
+	bool no_underlay;
+	uint32_t mtu;
 
 	/* the disk */
 	struct uid uid;
@@ -59,5 +61,7 @@ void node_stop(struct world *world, struct node *node); /* SIGTERM */
 /* Power off; keep_run: only the network namespace was made anew, with the agent in it. */
 void node_crash(struct world *world, struct node *node, bool keep_run);
 void node_boot(struct world *world, struct node *node);
+/* Its underlay is as no_underlay and mtu say now. */
+void node_underlay_changed(struct world *world, struct node *node);
 struct instant node_now(const struct world *world, const struct node *node);
 struct node *node_by_uid(struct world *world, const struct uid *uid);

@@ -110,17 +110,51 @@ static void ask(struct world *world, struct node *node, struct shim *shim)
 	node_feed(world, node, &event);
 }
 
+static void hang_up(struct world *world, struct node *node, uint32_t client)
+{
+	struct runtime *runtime = &node->runtime;
+
+	if (!client || !node->core)
+		return;
+	runtime->gone =
+		vec_reserve(runtime->gone, &runtime->cap_gone, runtime->n_gone + 1, sizeof(client));
+	runtime->gone[runtime->n_gone++] = client;
+	world_push(world, 0,
+		   (struct task){ .kind = TASK_CLIENT_GONE,
+				  .node = node->index,
+				  .life = node->life,
+				  .a = client });
+}
+
+static size_t gone_at(const struct runtime *runtime, uint32_t client)
+{
+	size_t at = 0;
+
+	while (at < runtime->n_gone && runtime->gone[at] != client)
+		at++;
+	return at;
+}
+
+static void notice(struct world *world, struct node *node, const struct task *task)
+{
+	struct event event = { .type = EVENT_REQUEST_GONE, .client = task->a };
+	struct runtime *runtime = &node->runtime;
+	size_t at = gone_at(runtime, task->a);
+
+	if (task->life != node->life || at == runtime->n_gone)
+		return;
+	vec_close_gap(runtime->gone, runtime->n_gone--, at, sizeof(task->a));
+	node_feed(world, node, &event);
+}
+
 static void give_up(struct world *world, struct node *node, uint32_t serial)
 {
 	struct shim *shim = by_serial(node, serial);
-	struct event event = { .type = EVENT_REQUEST_GONE };
 
-	event.client = shim->client;
+	hang_up(world, node, shim->client);
 	shim->code = ANSWER_TRY_LATER;
 	snprintf(shim->text, sizeof(shim->text), "no answer, its shim gives up");
 	end(world, node, shim);
-	if (event.client)
-		node_feed(world, node, &event);
 }
 
 static void try(struct world *world, struct node *node, struct shim *shim)
@@ -146,6 +180,8 @@ void shim_task(struct world *world, struct node *node, const struct task *task)
 {
 	struct shim *shim = by_serial(node, task->b);
 
+	if (task->kind == TASK_CLIENT_GONE)
+		notice(world, node, task);
 	if (!shim)
 		return;
 	if (task->kind == TASK_ANSWER)
@@ -160,14 +196,11 @@ void shims_kill(struct world *world, struct node *node, uint32_t sandbox)
 
 	for (size_t i = 0; i < runtime->n_shims; i++) {
 		struct shim *shim = &runtime->shims[i];
-		struct event event = { .type = EVENT_REQUEST_GONE };
 
 		if (shim->sandbox != sandbox || shim->answered)
 			continue;
-		event.client = shim->client;
+		hang_up(world, node, shim->client);
 		vec_close_gap(runtime->shims, runtime->n_shims--, i--, sizeof(*shim));
-		if (event.client)
-			node_feed(world, node, &event);
 	}
 }
 
@@ -192,6 +225,8 @@ void work_answered(struct world *world, struct node *node, const struct answer *
 {
 	struct shim *shim = answer->client ? by_client(node, answer->client) : NULL;
 
+	if (!shim && gone_at(&node->runtime, answer->client) < node->runtime.n_gone)
+		return; /* said into a closed connection, which is no mistake */
 	if (!shim || shim->answered) {
 		world_violation(world, "answers", "n%u answers client %u, who %s", node->index + 1,
 				answer->client, shim ? "has its answer already" : "is not there");
@@ -215,6 +250,7 @@ bool work_client_here(struct world *world, const struct node *node, uint32_t cli
 /* Who waited finds its connection closed, and asks again under the same number. */
 void work_process_died(struct world *world, struct node *node)
 {
+	node->runtime.n_gone = 0;
 	for (size_t i = 0; i < node->runtime.n_shims; i++) {
 		struct shim *shim = &node->runtime.shims[i];
 

@@ -14,6 +14,7 @@ void work_done(struct runtime *runtime)
 {
 	free(runtime->sandboxes);
 	free(runtime->shims);
+	free(runtime->gone);
 }
 
 /* ---- sandboxes */
@@ -365,7 +366,7 @@ void work_task(struct world *world, const struct task *task)
 	struct node *node = &world->nodes[task->node];
 	struct sandbox *sandbox;
 
-	if (task->life != node->boot)
+	if (task->kind != TASK_CLIENT_GONE && task->life != node->boot)
 		return;
 	if (task->kind != TASK_WORK) {
 		shim_task(world, node, task);
@@ -401,5 +402,5 @@ void work_ask(struct world *world, struct node *node, enum request_type type)
 
 void work_host_died(struct node *node)
 {
-	node->runtime.n_sandboxes = node->runtime.n_shims = 0;
+	node->runtime.n_sandboxes = node->runtime.n_shims = node->runtime.n_gone = 0;
 }

@@ -50,6 +50,8 @@ struct runtime {
 	struct sandbox *sandboxes; /* owned */
 	size_t n_shims, cap_shims;
 	struct shim *shims; /* owned */
+	size_t n_gone, cap_gone;
+	uint32_t *gone; /* owned; clients that have hung up, and the agent has not noticed */
 	uint32_t next_sandbox, next_shim, next_client;
 	uint32_t target; /* so many pods are wanted here, about */
 	int64_t target_until_ms;

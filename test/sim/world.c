@@ -118,6 +118,7 @@ static void dispatch(struct world *world, const struct task *task)
 	case TASK_START:
 	case TASK_LINK_CLOSED:
 	case TASK_LINK_WRITABLE:
+	case TASK_UNDERLAY:
 		node_task(world, task);
 		return;
 	case TASK_NET_DIAL:
@@ -134,6 +135,7 @@ static void dispatch(struct world *world, const struct task *task)
 		kernel_task(world, task);
 		return;
 	case TASK_SHIM:
+	case TASK_CLIENT_GONE:
 	case TASK_ANSWER:
 	case TASK_WORK:
 		work_task(world, task);

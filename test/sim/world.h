@@ -32,10 +32,12 @@ enum task_kind {
 	TASK_NET_UNACKED, /* bytes arrived, their acknowledgement did not */
 	TASK_LINK_CLOSED,
 	TASK_LINK_WRITABLE,
+	TASK_UNDERLAY,    /* the underlay is another, and the agent notices */
 	TASK_DISK,        /* the next stage of the store at the head of a file's queue */
 	TASK_KERNEL_POD,  /* a wiring or unwiring */
 	TASK_KERNEL_PASS, /* want against have */
 	TASK_SHIM,        /* a shim tries to reach the agent, or gives up waiting */
+	TASK_CLIENT_GONE, /* an agent notices that a shim has hung up */
 	TASK_ANSWER,      /* an answer reaches a shim */
 	TASK_WORK,        /* the runtime of a node has an idea */
 	TASK_FAULT,       /* something breaks */

@@ -153,13 +153,17 @@ static void nobody_thirsts(struct world *world, int64_t healed_ms)
 
 /* ---- the path of a route: what each node wants of its kernel leads to everybody's blocks */
 
+static bool better(const struct want_route *a, const struct want_route *b)
+{
+	return !b || a->dst.len > b->dst.len || (a->dst.len == b->dst.len && a->metric < b->metric);
+}
+
 static bool leads_to(const struct kernel *kernel, uint32_t ip, uint32_t underlay)
 {
 	const struct want_route *best = NULL;
 
 	for (size_t i = 0; i < kernel->n_routes; i++)
-		if (prefix_has(kernel->routes[i].dst, ip) &&
-		    (!best || kernel->routes[i].dst.len > best->dst.len))
+		if (prefix_has(kernel->routes[i].dst, ip) && better(&kernel->routes[i], best))
 			best = &kernel->routes[i];
 	if (!best || !best->via)
 		return false;

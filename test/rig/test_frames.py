@@ -1,22 +1,26 @@
 #!/usr/bin/env python3
-# weft-test: name=frames time=600 needs=root tier=normal build=gcc
-"""A million random and damaged frames at the peers' TCP port, and as many at the local socket: the
-agent lives, its memory does not grow, its log does not flood, and it goes on serving."""
+# weft-test: name=frames time=900 needs=root tier=normal build=gcc
+"""A million random and damaged frames at the peers' TCP port, read by the agent and not only sent,
+and as many at the local socket: the agent lives, its memory does not grow, its log does not flood,
+and it goes on serving."""
 
 import json
 import os
 import subprocess
 import sys
 import threading
+import time
 
 import check
 import probe
 from check import Cluster, must, must_equal, step
 from node import SOCKET
-from space import wait_until
+from space import RigError, wait_until
 
 FRAMES = 1_000_000
 WARM_UP = 50_000
+FLOOD = 100_000
+ROUND = 50_000          # a restart of the thrower between two
 GROWTH_KIB = 1024
 LINES_A_SECOND = 10
 WINDOW_S = 5
@@ -34,11 +38,11 @@ class Watch:
         self.thread = threading.Thread(target=self.watch)
 
     def watch(self):
-        last = self.lines()
+        last, since = self.lines(), time.monotonic()
         while not self.over.wait(WINDOW_S):
-            now = self.lines()
-            self.windows.append(now - last)
-            last = now
+            lines, now = self.lines(), time.monotonic()
+            self.windows.append((lines - last) / (now - since))
+            last, since = lines, now
 
     def lines(self):
         return self.agent.log_text().count("\n")
@@ -53,7 +57,8 @@ class Watch:
 
     @property
     def worst(self):
-        return max(self.windows, default=0) / WINDOW_S
+        """Lines a second."""
+        return round(max(self.windows, default=0), 1)
 
 
 def helper_result(process, what):
@@ -64,19 +69,30 @@ def helper_result(process, what):
 
 
 def record_peers(cluster):
-    """What two agents say to each other: n2 starts anew while we listen on its cable."""
-    node = cluster.nodes[1]
+    """What n3 and the others say to each other while it joins; then n3 is gone for ever. Its
+    conversations are what is thrown: without a secret whoever says that he is n1 or n2 is
+    believed, and would do harm without any damage to a frame."""
+    node = cluster.nodes[2]
+    cluster.power_off(node)
+    cluster.power_on(node)
     process = cluster.underlay.popen(*probe.python("frames"), "capture", node.name, PORT,
                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     probe.wait_line(process, 10, "capture")
-    node.agent.kill()
     cluster.start_agent(node)
     node.agent.wait_ready()
     node.pod("recorded").attach()
-    wait_until(lambda: node.agent.status()["links_up"] > 0, 20, "a link of n2")
+    wait_until(lambda: node.agent.status()["links_up"] > 1, 20, "links of n3")
     heard = helper_result(process, "capture")
-    must(len(heard) >= 2 and all(len(h) > 2 * PREAMBLE for h in heard), f"recorded only {heard}")
-    return heard
+    uids = [n.agent.status()["uid"] for n in cluster.nodes]
+    cluster.power_off(node)
+    cluster.nodes.remove(node)
+    must(len(heard) >= 4 and all(len(h["hex"]) > 2 * PREAMBLE for h in heard),
+         f"recorded only {heard}")
+    for number, uid in enumerate(uids[:2]):
+        for one in heard:
+            one["hex"] = one["hex"].replace(uid, bytes([0xa5 + number] * 16).hex())
+    return {"seeds": [one["hex"] for one in heard], "preamble": PREAMBLE, "speaker": uids[2],
+            "speaks": [one["hex"] for one in heard if one["from"] == node.address]}
 
 
 def record_local(node):
@@ -101,39 +117,74 @@ def throw(place, order):
     return json.loads(done)
 
 
-def bombard(cluster, place, order, what):
+def messages(agent):
+    """How many frames of other agents the agent could read, by its own count."""
+    return agent.status()["counters"]["messages received"]
+
+
+def throw_until_read(agent, place, order, count):
+    """In rounds, until the agent has read so many. Returns the sum of their tallies."""
+    goal = messages(agent) + count
+    total = {}
+    for number in range(3 * count // ROUND + 1):
+        tally = throw(place, {**order, "count": ROUND, "seed": order["seed"] + number})
+        total = {key: round(total.get(key, 0) + tally[key], 1) for key in tally}
+        read = messages(agent)
+        if read >= goal:
+            return {"read": read - goal + count, **total}
+    raise RigError(f"of {total} the agent has read {read - goal + count}")
+
+
+def throw_all(_agent, place, order, count):
+    return throw(place, {**order, "count": count})
+
+
+def bombard(cluster, place, order, how, what):
     """Warm up, then the million; returns nothing and complains of everything."""
-    node = cluster.nodes[0]
-    agent = node.agent
+    agent = cluster.nodes[0].agent
     pid = agent.pid
-    throw(place, {**order, "count": WARM_UP, "seed": order["seed"] + 1})
+    how(agent, place, {**order, "seed": order["seed"] + 1000}, WARM_UP)
     before, fds = agent.rss_kib(), len(os.listdir(f"/proc/{pid}/fd"))
     with Watch(agent) as watch:
-        tally = throw(place, {**order, "count": FRAMES})
+        tally = how(agent, place, order, FRAMES)
     must(agent.alive and agent.pid == pid, f"the agent ended with {agent.process.returncode}")
     grown = agent.rss_kib() - before
     step(f"{what}: {tally}, RSS {before} KiB and {grown:+} KiB, {watch.worst} lines a second at "
          "worst")
     must(tally["frames"] >= FRAMES, f"thrown: {tally}")
     must(grown <= GROWTH_KIB, f"RSS grew by {grown} KiB")
-    must(watch.worst <= LINES_A_SECOND, f"log lines in {WINDOW_S} s each: {watch.windows}")
+    must(watch.worst <= LINES_A_SECOND, f"log lines a second: {watch.windows}")
     wait_until(lambda: len(os.listdir(f"/proc/{pid}/fd")) <= fds + 2, 30,
                "descriptors of closed connections")
+
+
+def check_flood(cluster, peers):
+    """More connections than an agent takes: it goes on taking the others' words."""
+    agent = cluster.nodes[0].agent
+    with Watch(agent) as watch:
+        tally = throw(cluster.outside, {**peers, "count": 0, "connections": FLOOD,
+                                        "connects_a_second": FLOOD})
+    must(agent.alive, f"the agent ended with {agent.process.returncode}")
+    must(tally["turned_away"] > FLOOD // 2 > tally["refused"], f"no flood: {tally}")
+    must(watch.worst <= LINES_A_SECOND, f"log lines a second: {watch.windows}")
+    wait_until(lambda: agent.status()["links_up"] > 0, 60, "n1's link to n2 after the flood")
+    step(f"flood: {tally}, {watch.worst} lines a second at worst")
 
 
 def test():
     seed = int(sys.argv[1]) if len(sys.argv) > 1 else int.from_bytes(os.urandom(3), "big")
     step(f"seed {seed} (run it again: {sys.argv[0]} {seed})")
-    with Cluster(2, default_via="eth0") as cluster:
-        pods = cluster.attach_pods(1)
+    with Cluster(3, default_via="eth0") as cluster:
+        pods = [node.pod(f"{node.name}-a").attach() for node in cluster.nodes[:2]]
         cluster.wait_connected()
+        peers = {**record_peers(cluster), "seed": seed}
         target = cluster.nodes[0]
-        peers, local = record_peers(cluster), record_local(target)
+        local = {"unix": SOCKET, "seeds": record_local(target), "seed": seed}
+        peers["tcp"] = [target.address, PORT]
         with probe.Stream(pods[0], pods[1]) as stream:
-            bombard(cluster, cluster.outside, {"tcp": [target.address, PORT], "seeds": peers,
-                                               "preamble": PREAMBLE, "seed": seed}, "peers' port")
-            bombard(cluster, target, {"unix": SOCKET, "seeds": local, "preamble": 0,
-                                      "seed": seed}, "local socket")
+            check_flood(cluster, peers)
+            bombard(cluster, target, local, throw_all, "local socket")
+            bombard(cluster, cluster.outside, peers, throw_until_read, "peers' port")
             result = stream.end()
         must_equal(result["lost"], 0, f"packets lost meanwhile {result}")
         target.agent.wait_ready()

@@ -1,18 +1,22 @@
 #!/usr/bin/env python3
 """Frames nobody should send: recorded ones damaged in every way, and plain noise.
 
-frames.py capture IF PORT    record TCP conversations with PORT until stdin ends; prints
-                             a JSON list of what each side sent, in hex
+frames.py capture IF PORT    record TCP conversations with PORT until stdin ends; prints a JSON
+                             list of {"from", "hex"}: what each side sent
 frames.py sink PATH          accept on a unix socket, read what comes, hang up, until stdin ends;
                              prints a JSON list of it in hex
 frames.py throw              reads a JSON order from stdin:
-    {"tcp": [ADDRESS, PORT] or "unix": PATH, "seeds": [HEX...], "preamble": BYTES, "count": N,
-     "seed": N}
-  and prints {"frames", "connections", "hung_up", "refused", "seconds"}. `seeds` are whole
-  recordings: a preamble of that many bytes, then frames of u32 length | bytes.
+    {"unix": PATH, "seeds": [HEX...], "count": N, "seed": N}
+    {"tcp": [ADDRESS, PORT], "seeds": [HEX...], "preamble": BYTES, "speaks": [HEX...],
+     "speaker": HEX, "count": N, "seed": N}
+  and prints {"frames", "connections", "hung_up", "refused", "seconds"}. `seeds` are recordings: a
+  preamble of that many bytes, then frames of u32 length | bytes. Connections greet as in
+  `speaks`, with other uids in place of `speaker`. "connections" and "connects_a_second" make it a
+  flood.
 """
 
 import array
+import functools
 import json
 import os
 import random
@@ -25,9 +29,16 @@ import time
 
 LENGTH = struct.Struct("!I")
 FRAME_MAX = 65536
-AT_ONCE = 24            # connections; a peer that is full must still see new ones
-BATCH = 6               # frames in one write
-PER_CONNECTION = 5000
+AT_ONCE = 20            # connections
+CONNECTS_A_SECOND = 60  # more than an agent takes
+SPEAKERS = 500          # who greets; a second connection of one ends its first
+PING = b"\x03"
+NAMING = (b"\x09", b"\x0a")   # FEED names the cluster, COMMAND its speaker: both are looked at
+CLOSING = (b"\x01", b"\x02")  # types that end a connection when they come again: HELLO, BYE
+HARSH = 0.003           # frames that most likely end the connection, among those that do not
+BENT_AT_WILL = 0.008    # up to here; a third of these end it, too
+BATCH = 12              # frames in one write
+PER_CONNECTION = 20000
 REFUSED_MAX = 2000      # in a row: nobody is there any more
 
 
@@ -45,7 +56,8 @@ def capture(interface, port):
             add_segment(streams, sock.recv(65536), port)
         elif not os.read(0, 1):
             break
-    print(json.dumps([joined(s).hex() for s in streams.values() if joined(s)]))
+    print(json.dumps([{"from": socket.inet_ntoa(ends[:4]), "hex": joined(stream).hex()}
+                      for ends, stream in streams.items() if joined(stream)]))
 
 
 def add_segment(streams, data, port):
@@ -155,55 +167,78 @@ def whole(_dice, body):
     return body
 
 
+def leaves(body, at, end, depth=0):
+    """Where the values of a protobuf message are, messages inside it included: a list of (kind,
+    from, to). None if this is no message."""
+    found = []
+    while at < end:
+        tag, at = varint(body, at)
+        kind, start = tag & 7, at
+        if kind == 0:
+            _, at = varint(body, at)
+        elif kind == 2:
+            length, start = varint(body, at)
+            at = start + length
+        elif kind in (1, 5):
+            at += 8 if kind == 1 else 4
+        if at > end or at <= start - (kind == 2) or tag < 8 or kind in (3, 4, 6, 7):
+            return None
+        inside = leaves(body, start, at, depth + 1) if kind == 2 and depth < 4 else None
+        found += inside or ([(kind, start, at)] if at > start else [])
+    return found
+
+
+def bend(dice, body, gently=False):
+    """Another message of the same shape: some of its values are others. Gently: only values of
+    which any will do, as nonces, digests, versions and identities are."""
+    out = bytearray(body)
+    where = values(body, gently)
+    for kind, start, end in dice.sample(where, min(len(where), dice.choice((1, 1, 1, 2, 5)))):
+        if kind == 0:
+            for at in range(start, end):
+                out[at] = out[at] & 128 | dice.randrange(128)
+            out[end - 1] |= end > start + 1  # no padded number
+        elif dice.random() < 0.5:
+            out[dice.randrange(start, end)] ^= 1 << dice.randrange(8)
+        else:
+            out[start:end] = dice.randbytes(end - start)
+    return bytes(out)
+
+
+@functools.lru_cache(1000)
+def values(body, gently):
+    where = leaves(body, 2, len(body))
+    return [leaf for leaf in where if not gently or any_will_do(body, *leaf)]
+
+
+def any_will_do(body, kind, start, end):
+    if kind == 2:
+        return end - start in (16, 32) and body[:1] not in NAMING
+    return kind in (1, 5) or body[:1] == PING
+
+
 DAMAGES = (flip, flip, flip, overwrite, overwrite, cut, repeat, noise, pure_noise, whole)
 
 
 class Thrower:
+    """Throws until `count` frames have gone to somebody who was there to read them."""
+
     def __init__(self, order):
         self.order = order
         self.dice = random.Random(order["seed"])
-        recordings = [bytes.fromhex(text) for text in order["seeds"]]
-        self.preambles = [r[:order["preamble"]] for r in recordings if order["preamble"]]
-        self.stories = [split(r, order["preamble"]) for r in recordings]
-        self.stories = [story for story in self.stories if story]
-        self.frames = [frame for story in self.stories for frame in story]
+        self.null = os.open("/dev/null", os.O_RDWR)
         self.in_a_row = 0
         self.tally = {"frames": 0, "connections": 0, "hung_up": 0, "refused": 0}
 
-    def frame(self):
-        """One damaged frame with its length, which now and then is a lie."""
-        dice = self.dice
-        body = dice.choice(DAMAGES)(dice, dice.choice(self.frames))[:FRAME_MAX]
-        if "unix" in self.order and asks_to_leave(body):
-            body = b""
-        length = len(body)
-        if dice.random() < 0.02:
-            length = dice.choice((0, 1, length + 1, FRAME_MAX, FRAME_MAX + 1, 0xffffffff,
-                                  dice.getrandbits(32)))
-        return LENGTH.pack(length) + body
+    def run(self):
+        begun = time.monotonic()
+        self.throw()
+        self.tally["seconds"] = round(time.monotonic() - begun, 1)
+        return self.tally
 
-    def opening(self):
-        """How a connection begins: mostly so that the other side listens to what follows."""
-        dice, kind = self.dice, self.dice.random()
-        if not self.preambles:
-            return b""
-        if kind < 0.05:
-            return dice.randbytes(dice.randint(0, 200))
-        preamble = dice.choice(self.preambles)
-        if kind < 0.15:
-            return flip(dice, preamble)
-        if kind < 0.3:
-            return preamble
-        greeting = dice.choice(self.stories)[0]
-        return preamble + LENGTH.pack(len(greeting)) + greeting
-
-    def connect(self):
-        if "tcp" in self.order:
-            sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            target = tuple(self.order["tcp"])
-        else:
-            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            target = self.order["unix"]
+    def connect(self, family, target):
+        """A connected socket, or None."""
+        sock = socket.socket(family, socket.SOCK_STREAM)
         sock.settimeout(5)
         try:
             sock.connect(target)
@@ -218,75 +253,157 @@ class Thrower:
         self.tally["connections"] += 1
         return sock
 
+    def damaged(self, frames):
+        return self.dice.choice(DAMAGES)(self.dice, self.dice.choice(frames))[:FRAME_MAX]
+
+    def with_length(self, body):
+        """Now and then the length is a lie."""
+        length, dice = len(body), self.dice
+        if dice.random() < 0.02:
+            length = dice.choice((0, 1, length + 1, FRAME_MAX, FRAME_MAX + 1, 0xffffffff,
+                                  dice.getrandbits(32)))
+        return LENGTH.pack(length) + body
+
+
+class LocalThrower(Thrower):
+    """A conversation of one question each: read the answer, or hang up first."""
+
+    def throw(self):
+        frames = [frame for seed in self.order["seeds"] for frame in split(bytes.fromhex(seed), 0)]
+        while self.tally["frames"] < self.order["count"]:
+            sock = self.connect(socket.AF_UNIX, self.order["unix"])
+            if sock is None:
+                continue
+            with sock:
+                self.ask(sock, self.damaged(frames))
+
+    def ask(self, sock, body):
+        try:
+            self.send(sock, self.with_length(b"" if asks_to_leave(body) else body))
+            self.tally["frames"] += 1
+            if self.dice.random() < 0.9:
+                sock.shutdown(socket.SHUT_WR)
+                while sock.recv(65536):
+                    pass
+                self.tally["hung_up"] += 1
+        except OSError:
+            self.tally["hung_up"] += 1
+
     def send(self, sock, data):
-        """With a descriptor now and then: it must be closed by whoever gets it unasked."""
-        if "unix" in self.order and self.dice.random() < 0.1:
+        """With descriptors now and then: they must be closed by whoever gets them unasked."""
+        if self.dice.random() < 0.1:
             fds = array.array("i", [self.null] * self.dice.randint(1, 5))
             sock.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
         else:
             sock.sendall(data)
 
-    def run(self):
-        self.null = os.open("/dev/null", os.O_RDWR)
-        begun = time.monotonic()
-        if "unix" in self.order:
-            self.throw_one_each()
-        else:
-            self.throw_many_each()
-        self.tally["seconds"] = round(time.monotonic() - begun, 1)
-        return self.tally
 
-    def throw_one_each(self):
-        """A conversation of one question: read the answer, or hang up first."""
-        while self.tally["frames"] < self.order["count"]:
-            sock = self.connect()
-            if sock is None:
-                continue
-            try:
-                self.send(sock, self.frame())
-                self.tally["frames"] += 1
-                if self.dice.random() < 0.9:
-                    sock.shutdown(socket.SHUT_WR)
-                    while sock.recv(65536):
-                        pass
-                    self.tally["hung_up"] += 1
-            except OSError:
-                self.tally["hung_up"] += 1
-            sock.close()
+class Talk:
+    """One connection with an agent: what is due to be said, and whether anybody listens."""
 
-    def throw_many_each(self):
-        selector = selectors.DefaultSelector()
-        while self.tally["frames"] < self.order["count"]:
-            while len(selector.get_map()) < AT_ONCE:
-                sock = self.connect()
-                if sock is None:
-                    break
-                sock.setblocking(False)
-                selector.register(sock, selectors.EVENT_READ | selectors.EVENT_WRITE,
-                                  {"left": PER_CONNECTION, "due": self.opening()})
-            for key, events in selector.select(0.1):
-                if not self.go_on(key.fileobj, key.data, events):
-                    selector.unregister(key.fileobj)
+    def __init__(self, sock, due, frames, harsh):
+        self.sock, self.due, self.frames, self.harsh = sock, due, frames, harsh
+        self.heard = 0  # bytes; an agent that takes a connection says its preamble at once
+        self.left = PER_CONNECTION
+
+
+class PeerThrower(Thrower):
+    """An agent takes 50 connections a second, and one frame that cannot be read ends a
+    connection. So most connections go on with frames that can be read and mean something else
+    (bent), and end in one that cannot; the others are broken from the start."""
+
+    def throw(self):
+        order = self.order
+        recordings = [bytes.fromhex(text) for text in order["seeds"]]
+        self.preambles = [r[:order["preamble"]] for r in recordings]
+        self.stories = [split(r, order["preamble"]) for r in recordings]
+        self.greetings = [split(bytes.fromhex(text), order["preamble"])[0]
+                          for text in order["speaks"]]
+        self.speaker = bytes.fromhex(order["speaker"])
+        self.uids = [self.dice.randbytes(len(self.speaker)) for _ in range(SPEAKERS)]
+        self.selector = selectors.DefaultSelector()
+        self.tally.update(turned_away=0)
+        due = time.monotonic()
+        interval = 1 / order.get("connects_a_second", CONNECTS_A_SECOND)
+        while self.goes_on():
+            if len(self.selector.get_map()) < AT_ONCE and time.monotonic() >= due:
+                due = max(due + interval, time.monotonic() - 1)
+                self.begin()
+            for key, events in self.selector.select(interval):
+                if not self.go_on(key.data, events):
+                    self.selector.unregister(key.fileobj)
                     key.fileobj.close()
 
-    def go_on(self, sock, state, events):
+    def goes_on(self):
+        return (self.tally["frames"] < self.order["count"] or
+                self.tally["connections"] < self.order.get("connections", 0))
+
+    def begin(self):
+        sock = self.connect(socket.AF_INET, tuple(self.order["tcp"]))
+        if sock is None:
+            return
+        sock.setblocking(False)
+        # What lies unread when the agent hangs up was thrown for nothing.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        uid = self.dice.choice(self.uids)
+        frames = [frame.replace(self.speaker, uid) for story in self.stories for frame in story]
+        gentle = [frame for frame in frames if frame[:1] not in CLOSING]
+        due, greeted = self.opening(uid)
+        talk = Talk(sock, due, gentle if greeted else frames, not greeted)
+        self.selector.register(sock, selectors.EVENT_READ | selectors.EVENT_WRITE, talk)
+
+    def opening(self, uid):
+        """How a connection begins, and whether the other side listens to what follows."""
+        dice, kind = self.dice, self.dice.random()
+        if kind < 0.05:
+            return dice.randbytes(dice.randint(0, 200)), False
+        preamble = dice.choice(self.preambles)
+        if kind < 0.1:
+            return flip(dice, preamble), False
+        if kind < 0.2:
+            return preamble, False
+        greeting = dice.choice(self.greetings).replace(self.speaker, uid)
+        if kind < 0.3:
+            return preamble + self.with_length(self.damaged([greeting])), False
+        return preamble + LENGTH.pack(len(greeting)) + greeting, True
+
+    def next_frame(self, talk):
+        dice, kind = self.dice, self.dice.random()
+        if talk.harsh or kind < HARSH:
+            return self.with_length(self.damaged(talk.frames))
+        body = dice.choice(talk.frames)
+        if kind < 0.8:
+            body = bend(dice, body, kind > BENT_AT_WILL)
+        elif kind < 0.9:  # of a type that nobody knows, and that may be skipped
+            body = bytes([dice.randint(100, 255), 0]) + dice.randbytes(dice.randint(0, 300))
+        return LENGTH.pack(len(body)) + body
+
+    def go_on(self, talk, events):
         """A few more frames on an open connection. False when it is over."""
         try:
-            if events & selectors.EVENT_READ and not sock.recv(65536):
-                self.tally["hung_up"] += 1
-                return False
-            if events & selectors.EVENT_WRITE:
-                if not state["due"]:
-                    state["due"] = b"".join(self.frame() for _ in range(BATCH))
-                    self.tally["frames"] += BATCH
-                    state["left"] -= BATCH
-                state["due"] = state["due"][sock.send(state["due"]):]
+            if events & selectors.EVENT_READ:
+                data = talk.sock.recv(65536)
+                talk.heard += len(data)
+                if not data:
+                    raise ConnectionResetError
+            if events & selectors.EVENT_WRITE and (talk.heard or talk.left == PER_CONNECTION):
+                self.say(talk)
         except BlockingIOError:
             pass
         except OSError:
-            self.tally["hung_up"] += 1
+            self.tally["hung_up" if talk.heard else "turned_away"] += 1
             return False
-        return state["left"] > 0
+        return talk.left > 0
+
+    def say(self, talk):
+        """Nothing beyond the opening before the agent has shown that it reads."""
+        if not talk.due:
+            if not talk.heard:
+                return
+            talk.due = b"".join(self.next_frame(talk) for _ in range(BATCH))
+            self.tally["frames"] += BATCH
+            talk.left -= BATCH
+        talk.due = talk.due[talk.sock.send(talk.due):]
 
 
 def asks_to_leave(body):
@@ -325,7 +442,8 @@ def main(argv):
     elif argv[0] == "sink":
         sink(argv[1])
     else:
-        print(json.dumps(Thrower(json.load(sys.stdin)).run()))
+        order = json.load(sys.stdin)
+        print(json.dumps((PeerThrower if "tcp" in order else LocalThrower)(order).run()))
 
 
 if __name__ == "__main__":

@@ -315,13 +315,6 @@ static bool clamp(struct nftnl_rule *rule, const struct nft_settings *settings)
 	return true;
 }
 
-static bool leave_others(struct nftnl_rule *rule, const struct nft_settings *settings)
-{
-	match_prefix(rule, IP_SADDR, NFT_CMP_NEQ, settings->range);
-	verdict(rule, NF_ACCEPT, NULL);
-	return settings->masquerade;
-}
-
 static bool leave_inside(struct nftnl_rule *rule, const struct nft_settings *settings)
 {
 	match_prefix(rule, IP_DADDR, NFT_CMP_EQ, settings->range);
@@ -370,6 +363,8 @@ static bool leave_nodes(struct nftnl_rule *rule, const struct nft_settings *sett
 
 static bool masquerade(struct nftnl_rule *rule, const struct nft_settings *settings)
 {
+	/* Named, not what is left over: the chain sees the host's own traffic too, IPv6 included. */
+	match_prefix(rule, IP_SADDR, NFT_CMP_EQ, settings->range);
 	nftnl_expr_set_u32(add(rule, "masq"), NFTNL_EXPR_MASQ_FLAGS,
 			   NF_NAT_RANGE_PROTO_RANDOM_FULLY);
 	return settings->masquerade;
@@ -391,7 +386,6 @@ static const struct {
 	{ "output", "tunnel packets need no conntrack", untrack_out },
 	{ "input", "only members send through the tunnel", drop_not_member },
 	{ "forward", "segments that fit the tunnel", clamp },
-	{ "postrouting", "not from the range", leave_others },
 	{ "postrouting", "stays in the range", leave_inside },
 	{ "postrouting", "stays in the range", leave_tunnel },
 	{ "postrouting", "stays in the range", leave_pods },

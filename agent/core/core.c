@@ -128,6 +128,16 @@ static void show_keeper_value(struct core *core)
 	core_view_changed(core);
 }
 
+static void say_underlay(struct core *core, const struct underlay *underlay)
+{
+	if (underlay->have)
+		out_trace(&core->out, TRACE_INFO, "underlay: %s -> pods get MTU %u", underlay->text,
+			  underlay->mtu > 50 ? underlay->mtu - 50 : 0);
+	else
+		out_trace(&core->out, TRACE_WARN,
+			  "no underlay address: %s -> the tunnel stays as it is", underlay->text);
+}
+
 static void tell_losses(struct core *core, const struct start *start)
 {
 	static const char *const lost[STORE_FILE_COUNT] = {
@@ -154,6 +164,7 @@ static void started(struct core *core, const struct start *start)
 	core->underlay = start->underlay;
 	prng_seed(&core->prng, core->settings.seed);
 	tell_losses(core, start);
+	say_underlay(core, &start->underlay);
 	if (!range_fits(core))
 		return;
 	for (size_t i = 0; i < start->settings->n_peers; i++)
@@ -309,15 +320,7 @@ static void stored(struct core *core, uint64_t tag, int error, const char *text)
 
 static void underlay_changed(struct core *core, const struct underlay *underlay)
 {
-	char ip[TEXT_IP4_MAX];
-
-	text_ip4(ip, underlay->ip);
-	if (underlay->have)
-		out_trace(&core->out, TRACE_INFO, "underlay is %s on %s, MTU %u (%s)", ip,
-			  underlay->dev, underlay->mtu, underlay->text);
-	else
-		out_trace(&core->out, TRACE_WARN,
-			  "no underlay address: %s -> the tunnel stays as it is", underlay->text);
+	say_underlay(core, underlay);
 	core->underlay = *underlay;
 	dial_at_once(core);
 	core->say_again = core->forward_dirty = core->forward_urgent = true;

@@ -4,11 +4,12 @@ want of a small cluster, as the core would say it."""
 import ctypes
 import json
 import os
+import shutil
 import re
 import socket
 
 from check import build_directory, must, must_equal
-from node import CONFINE, RANGE
+from node import CONFINE, TOOLS, RANGE
 from space import RigError, wait_until
 
 ANSWER_MAX = 65536
@@ -24,7 +25,12 @@ class Driver:
         self.node, self.log = node, log
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(30)
-        program = os.path.join(build_directory(), "test", "rig", "kernel_test")
+        # Through the tools: a node has a /tmp of its own, and the checkout may lie in the host's.
+        program = os.path.join(TOOLS, "kernel_test")
+        shutil.copy(os.path.join(build_directory(), "test", "rig", "kernel_test"),
+                    os.path.join(node.tools, f"kernel_test.{os.getpid()}.{node.name}"))
+        os.replace(os.path.join(node.tools, f"kernel_test.{os.getpid()}.{node.name}"),
+                   os.path.join(node.tools, "kernel_test"))
         with open(log, "ab") as stderr:
             self.process = node.popen(*CONFINE, program, stdin=theirs, stderr=stderr)
         theirs.close()

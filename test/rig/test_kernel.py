@@ -483,6 +483,15 @@ def test():
             raise
 
 
+def check_masquerade_is_named(kernel):
+    """The chain sees the host's own traffic, IPv6 included: only the range may lose its source."""
+    rules = kernel.node.run("nft", "list", "chain", "inet", "weft", "postrouting").splitlines()
+    masquerading = [line for line in rules if "masquerade" in line]
+    must(masquerading, "nothing is masqueraded")
+    for line in masquerading:
+        must("ip saddr 10.32.0.0/12" in line, f"masquerades more than the range: {line.strip()}")
+
+
 def run(r, kernels):
     first, second = kernels
     confined(first)
@@ -490,6 +499,7 @@ def run(r, kernels):
     answered = probe.must_all_answer(pairs(r, kernels))
     step(f"{answered} pings, with CAP_NET_ADMIN alone and ip_forward=0")
     check_sources(r, kernels)
+    check_masquerade_is_named(first)
     check_masquerade_nodes(kernels)
     check_segments(kernels)
     check_unreachable(kernels)

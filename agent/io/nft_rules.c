@@ -363,7 +363,7 @@ static bool leave_nodes(struct nftnl_rule *rule, const struct nft_settings *sett
 
 static bool masquerade(struct nftnl_rule *rule, const struct nft_settings *settings)
 {
-	/* Named, not what is left over: the chain sees the host's own traffic too, IPv6 included. */
+	/* Named, not what is left over: the chain sees the host's own traffic, IPv6 included. */
 	match_prefix(rule, IP_SADDR, NFT_CMP_EQ, settings->range);
 	nftnl_expr_set_u32(add(rule, "masq"), NFTNL_EXPR_MASQ_FLAGS,
 			   NF_NAT_RANGE_PROTO_RANDOM_FULLY);

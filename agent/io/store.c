@@ -121,7 +121,14 @@ int store_begin(struct store *store, enum store_file file, uint64_t good_len, st
 		return err_set(err, errno, "cut '%s/%s' to its good part", log->dir->path,
 			       log->name);
 	log->size = good_len;
-	return log->on_disk ? directory_sync(log->dir, err) : 0;
+	if (!log->on_disk)
+		return 0;
+	/* What the last life wrote and did not sync is read back from memory now and would be
+	 * believed; a crash of the host could still take it back (simulator: two values of one
+	 * version). */
+	if (fdatasync(log->fd) < 0)
+		return err_set(err, errno, "sync '%s/%s'", log->dir->path, log->name);
+	return directory_sync(log->dir, err);
 }
 
 int store_lose(struct store *store, enum store_file file, uint64_t number, struct err *err)

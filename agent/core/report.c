@@ -169,18 +169,30 @@ static void add_block(struct core *core, struct status_report *report, struct st
 		fill_own(own, ret);
 }
 
+/* The piece that starts here: a block of ours, or the largest aligned part of a run of blocks
+ * alike. */
+static uint32_t piece_at(const struct core *core, uint32_t block)
+{
+	uint32_t end = block + 1;
+
+	if (blocks_find(&core->blocks, block))
+		return 1;
+	while (end < core->view.n_blocks && same_run(core, block, end))
+		end++;
+	return aligned_piece(block, end);
+}
+
 static void fill_blocks(struct core *core, struct status_report *report)
 {
-	struct status_block *blocks =
-		out_alloc(&core->out, (core->view.n_blocks + core->blocks.n + 1) * sizeof(*blocks));
+	struct status_block *blocks;
+	size_t n = core->blocks.n;
 
+	for (uint32_t block = 0; block < core->view.n_blocks; block += piece_at(core, block))
+		n++;
+	blocks = out_alloc(&core->out, n * sizeof(*blocks));
 	for (uint32_t block = 0; block < core->view.n_blocks;) {
-		bool own = blocks_find(&core->blocks, block) != NULL;
-		uint32_t end = block + 1, piece;
+		uint32_t piece = piece_at(core, block);
 
-		while (!own && end < core->view.n_blocks && same_run(core, block, end))
-			end++;
-		piece = own ? 1 : aligned_piece(block, end);
 		add_block(core, report, blocks, block, piece);
 		block += piece;
 	}

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# weft-test: name=shim time=60 needs=root tier=quick build=gcc
+# weft-test: name=shim time=120 needs=root tier=quick build=gcc
 """The real shim, as a runtime executes it, against a FAKE agent (fakeagent.py): what the shim
 itself answers for. Names like ENV3 are the rules of the CNI notes. What the agent answers for (the
 configuration's content, results, the pod's interface) is tested with a real agent elsewhere."""

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# weft-test: name=weftctl time=60 needs=root tier=quick build=gcc,sanitized
+# weft-test: name=weftctl time=120 needs=root tier=quick build=gcc,sanitized
 """The real weftctl against a FAKE agent (fakeagent.py) that gives canned answers: what people and
 scripts see, what is asked, and what is said when there is no answer. Every case runs with the
 release build and with the sanitized one."""

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# weft-test: name=kernel time=60 needs=root tier=normal build=gcc
+# weft-test: name=kernel time=120 needs=root tier=normal build=gcc
 """The kernel side of io/ on real namespaces, without core and agent: two nodes and their pods are
 programmed by test/rig/kernel_test.c with CAP_NET_ADMIN alone, no_new_privs and a read-only
 /proc/sys, from ip_forward=0. What it makes works; a second pass sends nothing; what others

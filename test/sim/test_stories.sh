@@ -1,5 +1,5 @@
 #!/bin/sh
-# weft-test: name=sim/stories time=60 tier=quick build=gcc,sanitized
+# weft-test: name=sim/stories time=120 tier=quick build=gcc,sanitized
 # Each scripted world must take the decisions that stories/NAME.trace tells, line by line, in the
 # release build and in the sanitized one. A new trace that is right: sim --story NAME --bless
 set -eu

@@ -90,9 +90,18 @@ static void unwire(struct core *core, uint32_t job, const char *host_if)
 
 void pod_unwire(struct core *core, struct pod *pod)
 {
-	become(core, pod, POD_UNWIRING);
-	pod->job = core->pods.next_job++;
-	unwire(core, pod->job, pod->host_if);
+	pods_unwire_all(core, &pod, 1);
+}
+
+/* All are unwanted before the first goes: one want for all of them, however many. */
+void pods_unwire_all(struct core *core, struct pod **pods, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		become(core, pods[i], POD_UNWIRING);
+		pods[i]->job = core->pods.next_job++;
+	}
+	for (size_t i = 0; i < n; i++)
+		unwire(core, pods[i]->job, pods[i]->host_if);
 }
 
 void pods_unwire_stray(struct core *core, const char *host_if)

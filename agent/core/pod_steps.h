@@ -18,6 +18,7 @@ void pods_watch_unlinked(struct core *core);
 void pod_record(struct core *core, struct pod *pod, uint32_t client); /* RECORDING */
 void pod_wire(struct core *core, struct pod *pod);                    /* WIRING */
 void pod_unwire(struct core *core, struct pod *pod);                  /* UNWIRING */
+void pods_unwire_all(struct core *core, struct pod **pods, size_t n);
 
 /* Answers. */
 void answer_pod(struct core *core, const struct pod *pod, uint32_t client);

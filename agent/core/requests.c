@@ -264,6 +264,9 @@ static void feed_hungry(struct core *core)
 
 static void drop_unlinked(struct core *core)
 {
+	struct pod **due = NULL;
+	size_t n = 0;
+
 	for (size_t i = 0; i < core->pods.n; i++) {
 		struct pod *pod = core->pods.items[i];
 
@@ -276,8 +279,11 @@ static void drop_unlinked(struct core *core)
 			  "freed",
 			  pod->record.container_id, POD_UNLINKED_MS / 60000);
 		pod->client = 0;
-		pod_unwire(core, pod);
+		if (!due)
+			due = out_alloc(&core->out, core->pods.n * sizeof(struct pod *));
+		due[n++] = pod;
 	}
+	pods_unwire_all(core, due, n);
 }
 
 void pods_run(struct core *core)

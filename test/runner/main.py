@@ -16,6 +16,7 @@ import processes
 from report import Report
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SKIP_CODE = 77
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1",
@@ -137,6 +138,19 @@ def list_tests(tests):
         print(f"{test.name:28} {test.tier:7} {','.join(test.needs):5} {test.what}")
 
 
+def interrupt(*_):
+    """The first one ends the run; a second must not cut short what cleans up after it."""
+    for number in INTERRUPTS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def heed_interrupts():
+    for number in INTERRUPTS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # else it is nohup's wish
+            signal.signal(number, interrupt)
+
+
 def run_tests(options, all_builds, tests, left_out):
     report = Report(len(tests))
     processes.adopt_orphans()
@@ -153,10 +167,16 @@ def run_tests(options, all_builds, tests, left_out):
 
 
 def main(argv):
-    options = parse_arguments(argv)
+    heed_interrupts()
+    try:
+        return find_and_run(parse_arguments(argv))
+    except KeyboardInterrupt:
+        print("interrupted before the first test\n0 passed, 1 failed, 0 skipped")
+        return 130
+
+
+def find_and_run(options):
     all_builds = builds.builds_in(options.build_dir)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.default_int_handler)
     try:
         tests = discover.discover(options.root, all_builds, options.tier)
     except discover.RegistrationError as error:

@@ -81,10 +81,11 @@ class Report:
             print(f"skipped {', '.join(names)}: {reason}")
         for test, reason in self.failures:
             print(f"failed  {test.name}: {reason}; again: {self.again(test)}")
-        not_run = self.total - self.number
-        if interrupted:
-            print(f"interrupted: {not_run} tests were not run")
         print(f"{time.monotonic() - self.begun:.0f} s")
+        if interrupted:
+            not_run = self.total - self.number
+            self.counts["failed"] += not_run
+            print(f"interrupted: {not_run} tests did not run to their end -> counted as failed")
         print("{passed} passed, {failed} failed, {skipped} skipped".format(**self.counts),
               flush=True)
         if interrupted:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import pwd
 import secrets
 import shutil
 import signal
@@ -123,12 +124,11 @@ class Runner:
             return
         self.report.started(test)
         begun = time.monotonic()
-        with open(self.log_path(test), "w", encoding="utf-8") as log:
-            try:
+        try:
+            with open(self.log_path(test), "w", encoding="utf-8") as log:
                 outcome, reason = self.execute(test, log)
-            except OSError as error:
-                log.write(f"{error}\n")
-                outcome, reason = FAILED, "cannot be run"
+        except OSError as error:
+            outcome, reason = FAILED, f"cannot be run: {error}"
         self.report.finished(test, outcome, reason, self.log_path(test),
                              time.monotonic() - begun)
 
@@ -136,6 +136,32 @@ class Runner:
 def list_tests(tests):
     for test in tests:
         print(f"{test.name:28} {test.tier:7} {','.join(test.needs):5} {test.what}")
+
+
+def first_that_exists(path):
+    while not os.path.lexists(path):
+        path = os.path.dirname(path)
+    return path
+
+
+def user_name(uid):
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
+
+
+def refusal(directories):
+    """Why a run cannot write its builds and logs, in a sentence; "" when it can."""
+    for directory in directories:
+        place = first_that_exists(directory)
+        if not os.access(place, os.W_OK | os.X_OK):
+            owner = user_name(os.stat(place).st_uid)
+            otherwise = f", or run it as {owner}" if os.geteuid() != 0 else ""
+            return (f"builds and logs go to {directory}, and {user_name(os.geteuid())} cannot "
+                    f"write to {place} -> nothing is run: say --build-dir DIR with a directory "
+                    f"of your own{otherwise}")
+    return ""
 
 
 def interrupt(*_):
@@ -191,6 +217,12 @@ def find_and_run(options):
         list_tests(discover.select(tests, "long", options.only)[0])
         return 0
     chosen, left_out = discover.select(tests, options.tier, options.only)
+    used = {name for test in chosen for name in test.builds}
+    refused = refusal([options.build_dir + "-logs",
+                       *(all_builds[name].directory for name in sorted(used))])
+    if refused:
+        print(f"{refused}\n0 passed, 1 failed, 0 skipped")
+        return 1
     return run_tests(options, all_builds, chosen, left_out)
 
 

@@ -55,8 +55,11 @@ class Report:
 
     @staticmethod
     def read_lines(path):
-        with open(path, encoding="utf-8", errors="replace") as f:
-            return f.read().splitlines()
+        try:
+            with open(path, encoding="utf-8", errors="replace") as f:
+                return f.read().splitlines()
+        except OSError:
+            return []  # the test that could not write it has failed, and says why
 
     def last_line(self, path):
         lines = [line for line in self.read_lines(path) if line.strip()]

@@ -22,8 +22,11 @@ def adopt_orphans():
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
 
 
-def end_with_parent():
-    """In the child: if the runner is killed, the test is told to clean up."""
+def begin_test():
+    """In the child: if the runner is killed, the test is told to clean up. A runner behind "&" or
+    nohup ignores signals, a test that sends them to its own children must not inherit that."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
@@ -97,7 +100,7 @@ def run(argv, env, cwd, log, time_s, tick=None):
     begun = time.monotonic()
     process = subprocess.Popen(argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=log,
                                stderr=subprocess.STDOUT, start_new_session=True,
-                               preexec_fn=end_with_parent)
+                               preexec_fn=begin_test)
     try:
         while True:
             elapsed = time.monotonic() - begun

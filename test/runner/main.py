@@ -53,11 +53,13 @@ class Runner:
         self.built = {}  # name -> success
         self.run_id = secrets.token_hex(4)
         self.logs = options.build_dir + "-logs"
-        self.tmp = tempfile.mkdtemp(prefix="weft-test-")
         os.makedirs(self.logs, exist_ok=True)
+        self.tmp = tempfile.TemporaryDirectory(prefix="weft-test-", ignore_cleanup_errors=True)
 
     def done(self):
-        shutil.rmtree(self.tmp, ignore_errors=True)
+        """What a test made that was interrupted has not been removed yet."""
+        leftovers.remove(self.run_id, leftovers.escaped_links())
+        self.tmp.cleanup()
 
     def environment(self, extra=None):
         env = {**SANITIZER_ENV, **os.environ}
@@ -97,7 +99,7 @@ class Runner:
         if "root" in test.needs and os.geteuid() != 0:
             return SKIPPED, "needs root"
         links = leftovers.escaped_links()
-        tmp = tempfile.mkdtemp(dir=self.tmp)
+        tmp = tempfile.mkdtemp(dir=self.tmp.name)
         code = processes.run(test.command, self.environment({"WEFT_TMP": tmp}),
                              self.options.root, log, test.time_s, self.report.tick)
         shutil.rmtree(tmp, ignore_errors=True)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/guess.h"
 #include "base/text.h"
 #include "base/vec.h"
 
@@ -347,47 +348,19 @@ static void env_name(const struct flag *flag, char ret[ENV_NAME_MAX])
 		ret[i] = ret[i] == '-' ? '_' : (char)toupper((unsigned char)ret[i]);
 }
 
-/* How many letters must be added, removed or changed. */
-static size_t distance(const char *a, size_t a_len, const char *b)
+static const char *flag_name(size_t i)
 {
-	size_t b_len = strlen(b), row[32];
-
-	if (b_len >= sizeof(row) / sizeof(row[0]))
-		return SIZE_MAX;
-	for (size_t j = 0; j <= b_len; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= a_len; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= b_len; j++) {
-			size_t best = diagonal + (a[i - 1] != b[j - 1]);
-
-			diagonal = row[j];
-			best = best < row[j] + 1 ? best : row[j] + 1;
-			row[j] = best < row[j - 1] + 1 ? best : row[j - 1] + 1;
-		}
-	}
-	return row[b_len];
+	return flags[i].name;
 }
 
 static int unknown(const char *name, size_t len, struct err *err)
 {
-	const struct flag *nearest = NULL;
-	size_t least = 4; /* further away is another word */
+	size_t nearest = guess_name(name, len, N_FLAGS, flag_name);
 
-	for (size_t i = 0; i < N_FLAGS; i++) {
-		size_t d = distance(name, len, flags[i].name);
-
-		if (d < least && d < strlen(flags[i].name)) {
-			least = d;
-			nearest = &flags[i];
-		}
-	}
-	if (nearest)
+	if (nearest < N_FLAGS)
 		return err_set(err, EINVAL, "there is no --%.*s; did you mean --%s?", (int)len,
-			       name, nearest->name);
-	return err_set(err, EINVAL, "there is no --%.*s; weftd --help shows what there is",
+			       name, flags[nearest].name);
+	return err_set(err, EINVAL, "there is no --%.*s; 'weftd --help' tells what there is",
 		       (int)len, name);
 }
 

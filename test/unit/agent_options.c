@@ -177,7 +177,8 @@ static void wrong_flags(void)
 	refused("--nodeip=192.0.2.1", "", "there is no --nodeip; did you mean --node-ip?");
 	refused("--no-masquarade-nodes", "",
 		"there is no --no-masquarade-nodes; did you mean --no-masquerade-nodes?");
-	refused("--frobnicate", "", "there is no --frobnicate; weftd --help shows what there is");
+	refused("--frobnicate", "", "there is no --frobnicate; 'weftd --help' tells what there is");
+	refused("--bogus=1", "", "there is no --bogus; 'weftd --help' tells what there is");
 	refused("--port", "", "--port: expected PORT behind it");
 	refused("n1", "", "expected flags that begin with --, got 'n1'");
 	refused("-p", "", "expected flags that begin with --, got '-p'");

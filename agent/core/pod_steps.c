@@ -4,7 +4,9 @@
 #include <stdlib.h>
 
 #include "base/text.h"
+#include "core/answers.h"
 #include "core/forward.h"
+#include "core/pod_requests.h"
 #include "core/state.h"
 
 static const unsigned may_become[POD_STATE_COUNT] = {
@@ -39,13 +41,13 @@ static void wake(struct core *core, struct pod *pod, bool gone)
 		pods_remove(&core->pods, pod);
 	for (size_t i = 0; i < n; i++) {
 		if (waiting[i].type == REQUEST_ADD)
-			pods_add(core, &waiting[i]);
+			pod_requests_add(core, &waiting[i]);
 		else
-			pods_del(core, &waiting[i]);
+			pod_requests_del(core, &waiting[i]);
 	}
 }
 
-void pod_record(struct core *core, struct pod *pod, uint32_t client)
+void pod_steps_record(struct core *core, struct pod *pod, uint32_t client)
 {
 	pod->state = POD_RECORDING;
 	pod->since = core->out.now;
@@ -55,7 +57,7 @@ void pod_record(struct core *core, struct pod *pod, uint32_t client)
 		answer_pod(core, pod, client);
 }
 
-void pod_wire(struct core *core, struct pod *pod)
+void pod_steps_wire(struct core *core, struct pod *pod)
 {
 	struct wire_pod *wire = out_alloc(&core->out, sizeof(*wire));
 	struct action *action;
@@ -88,13 +90,8 @@ static void unwire(struct core *core, uint32_t job, const char *host_if)
 	memcpy(action->unwire.host_if, host_if, sizeof(action->unwire.host_if));
 }
 
-void pod_unwire(struct core *core, struct pod *pod)
-{
-	pods_unwire_all(core, &pod, 1);
-}
-
 /* All are unwanted before the first goes: one want for all of them, however many. */
-void pods_unwire_all(struct core *core, struct pod **pods, size_t n)
+static void unwire_all(struct core *core, struct pod **pods, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		become(core, pods[i], POD_UNWIRING);
@@ -104,7 +101,12 @@ void pods_unwire_all(struct core *core, struct pod **pods, size_t n)
 		unwire(core, pods[i]->job, pods[i]->host_if);
 }
 
-void pods_unwire_stray(struct core *core, const char *host_if)
+void pod_steps_unwire(struct core *core, struct pod *pod)
+{
+	unwire_all(core, &pod, 1);
+}
+
+static void unwire_stray(struct core *core, const char *host_if)
 {
 	out_trace(&core->out, TRACE_WARN, "%s has neither a record nor a name we know -> removed",
 		  host_if);
@@ -154,7 +156,7 @@ static void unrecorded(struct core *core, struct pod *pod, const char *text)
 	wake(core, pod, true);
 }
 
-bool pods_stored(struct core *core, uint64_t tag, int error, const char *text)
+void pod_steps_stored(struct core *core, uint64_t tag, int error, const char *text)
 {
 	/* A record, a FREE, an adoption, the whole log: whatever failed, the log says too little or
 	 * too much now. */
@@ -173,10 +175,9 @@ bool pods_stored(struct core *core, uint64_t tag, int error, const char *text)
 		else if (error)
 			unrecorded(core, pod, text);
 		else
-			pod_wire(core, pod);
-		return true;
+			pod_steps_wire(core, pod);
+		return;
 	}
-	return false;
 }
 
 static void fail(struct core *core, struct pod *pod, const char *text)
@@ -186,10 +187,10 @@ static void fail(struct core *core, struct pod *pod, const char *text)
 	text_line(pod->failure.text, "cannot attach %s: %s", pod->record.ifname, text);
 	/* The kernel's own undoing may have failed, or an earlier life have made something: be
 	 * sure. */
-	pod_unwire(core, pod);
+	pod_steps_unwire(core, pod);
 }
 
-void pods_wired(struct core *core, uint32_t job, int error, const char *text)
+void pod_steps_wired(struct core *core, uint32_t job, int error, const char *text)
 {
 	struct pod *pod = pods_by_job(&core->pods, job);
 	char ip[TEXT_IP4_MAX];
@@ -204,7 +205,7 @@ void pods_wired(struct core *core, uint32_t job, int error, const char *text)
 	}
 	if (!pod->client) { /* the asker left: nobody would ever use it */
 		pod->failing = true;
-		pod_unwire(core, pod);
+		pod_steps_unwire(core, pod);
 		return;
 	}
 	pod->linked = true;
@@ -221,7 +222,7 @@ void pods_wired(struct core *core, uint32_t job, int error, const char *text)
 	wake(core, pod, false);
 }
 
-void pods_unwired(struct core *core, uint32_t job, int error, const char *text)
+void pod_steps_unwired(struct core *core, uint32_t job, int error, const char *text)
 {
 	struct pod *pod = pods_by_job(&core->pods, job);
 
@@ -242,7 +243,7 @@ void pods_unwired(struct core *core, uint32_t job, int error, const char *text)
 	wake(core, pod, false);
 }
 
-void pods_watch_unlinked(struct core *core)
+static void watch_unlinked(struct core *core)
 {
 	for (size_t i = 0; i < core->pods.n; i++) {
 		struct pod *pod = core->pods.items[i];
@@ -252,4 +253,112 @@ void pods_watch_unlinked(struct core *core)
 		else if (instant_is_never(pod->unlinked_since))
 			pod->unlinked_since = core->out.now;
 	}
+}
+
+static bool adoptable(const struct core *core, const struct pod_link *link)
+{
+	char expected[IFNAME_LEN_MAX + 1];
+
+	if (!link->container_id[0] || !link->ip || !prefix_has(core->settings.range, link->ip))
+		return false;
+	pod_host_if(link->container_id, link->ifname, expected);
+	return strcmp(expected, link->host_if) == 0 && !pods_by_ip(&core->pods, link->ip);
+}
+
+static void adopt(struct core *core, const struct pod_link *link)
+{
+	struct record_pod record = { .ip = link->ip, .mtu = link->mtu };
+	struct pod *pod;
+	char ip[TEXT_IP4_MAX];
+
+	memcpy(record.container_id, link->container_id, sizeof(record.container_id));
+	memcpy(record.ifname, link->ifname, sizeof(record.ifname));
+	pod = pods_insert(&core->pods, &record);
+	pod->state = POD_UP;
+	pod->earlier = pod->linked = true;
+	blocks_use(&core->blocks, link->ip);
+	(void)pods_log(core, RECORD_ALLOC, &record);
+	text_ip4(ip, link->ip);
+	out_trace(&core->out, TRACE_WARN, "pod %s on %s has %s but no record -> adopted",
+		  link->container_id, link->host_if, ip);
+}
+
+/* Both what exists and what is recorded are true: records without a host end wait for their DEL,
+ * host ends without a record are adopted when they say whose they are, and removed when they do
+ * not. */
+void pod_steps_linked(struct core *core, const struct pod_links *links)
+{
+	for (size_t i = 0; i < core->pods.n; i++)
+		if (core->pods.items[i]->state == POD_UP)
+			core->pods.items[i]->linked = false;
+	for (size_t i = 0; i < links->n; i++) {
+		const struct pod_link *link = &links->links[i];
+		struct pod *pod = pods_by_host_if(&core->pods, link->host_if);
+
+		/* By its name, the hash of both: an alias may be lost, and a running pod must not
+		 * be. */
+		if (pod) {
+			if (pod->state == POD_UP)
+				pod->linked = true;
+		} else if (adoptable(core, link)) {
+			adopt(core, link);
+		} else {
+			unwire_stray(core, link->host_if);
+		}
+	}
+	watch_unlinked(core);
+	core->forward_dirty = true;
+}
+
+void pod_steps_start(struct core *core, const struct pod_links *links)
+{
+	pods_take_addresses(&core->pods, &core->blocks, core->out.now);
+	pod_steps_linked(core, links);
+	for (size_t i = 0; i < core->pods.n; i++)
+		core->pods.items[i]->since = core->out.now;
+	if (core->pods.n || core->pods.log_records)
+		out_trace(&core->out, TRACE_INFO,
+			  "%zu pod%s of an earlier life of this agent -> kept", core->pods.n,
+			  core->pods.n == 1 ? "" : "s");
+}
+
+/* ---- what time brings */
+
+static void drop_unlinked(struct core *core)
+{
+	struct pod **due = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < core->pods.n; i++) {
+		struct pod *pod = core->pods.items[i];
+
+		if (pod->state != POD_UP ||
+		    !instant_reached(core->out.now,
+				     instant_add_ms(pod->unlinked_since, POD_UNLINKED_MS)))
+			continue;
+		out_trace(&core->out, TRACE_WARN,
+			  "%s has had no interface for %d min and no DEL came -> its address is "
+			  "freed",
+			  pod->record.container_id, POD_UNLINKED_MS / 60000);
+		pod->client = 0;
+		if (!due)
+			due = out_alloc(&core->out, core->pods.n * sizeof(struct pod *));
+		due[n++] = pod;
+	}
+	unwire_all(core, due, n);
+}
+
+void pod_steps_run(struct core *core)
+{
+	drop_unlinked(core);
+}
+
+struct instant pod_steps_deadline(const struct core *core)
+{
+	struct instant at = instant_never();
+
+	for (size_t i = 0; i < core->pods.n; i++)
+		at = instant_min(at, instant_add_ms(core->pods.items[i]->unlinked_since,
+						    POD_UNLINKED_MS));
+	return at;
 }

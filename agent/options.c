@@ -302,15 +302,14 @@ static const struct flag {
 	const char *name;
 	const char *value; /* as --help calls it; in brackets: may be left out, then it is "yes" */
 	int (*set)(struct options *options, const char *text, struct err *err);
-	const char *help;
+	const char *help, *more; /* a line, and another or NULL */
 } flags[] = {
-	{ "name", "NAME", set_name, "this node's name, unique in the cluster (the host name)" },
+	{ "name", "NAME", set_name, "this node's own name in the cluster (the host name)" },
 	{ "cluster", "NAME", set_cluster, "agents of other clusters are turned away (weft)" },
 	{ "peer", "ADDR[:PORT]", set_peer,
 	  "where other agents are; again or with commas for more" },
-	{ "init", "[alone]", set_init,
-	  "found the cluster once every --peer says there is none; on one node. "
-	  "'alone': without asking" },
+	{ "init", "[alone]", set_init, "found the cluster once every --peer says there is",
+	  "none; on one node. 'alone': without asking" },
 	{ "auth", "none", set_auth, "required: whoever reaches the peers' port can join" },
 	{ "range", "PREFIX", set_range, "addresses of all pods (10.32.0.0/12)" },
 	{ "blocks", "N", set_blocks, "blocks of 64 addresses this node asks for first (1)" },
@@ -485,9 +484,11 @@ void options_done(struct options *options)
 const char *options_help_line(size_t i, char *buf, size_t size)
 {
 	char left[64];
+	const char *more;
 
 	if (i >= N_FLAGS)
 		return NULL;
+	more = flags[i].more;
 	if (strcmp(flags[i].value, "[]") == 0)
 		snprintf(left, sizeof(left), "--%s", flags[i].name);
 	else if (may_be_bare(&flags[i]))
@@ -495,6 +496,7 @@ const char *options_help_line(size_t i, char *buf, size_t size)
 			 (int)strlen(flags[i].value) - 1, flags[i].value + 1);
 	else
 		snprintf(left, sizeof(left), "--%s %s", flags[i].name, flags[i].value);
-	snprintf(buf, size, "  %-24s %s", left, flags[i].help);
+	snprintf(buf, size, "  %-24s %s%s%*s%s", left, flags[i].help, more ? "\n" : "",
+		 more ? 27 : 0, "", more ? more : "");
 	return buf;
 }

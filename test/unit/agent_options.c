@@ -218,6 +218,16 @@ static void host_name_may_not_do(void)
 	CHECK_STR(err.text, "--name: the host name '(none)' cannot be a node's: give one");
 }
 
+static void fits_a_terminal(const char *text)
+{
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+
+		CHECK(len > 0 && len <= 80);
+		text += len + (text[len] == '\n');
+	}
+}
+
 static void help_names_every_flag(void)
 {
 	struct options o = accepted("--help", "WEFT_PORT=nonsense");
@@ -226,8 +236,10 @@ static void help_names_every_flag(void)
 
 	CHECK(o.help);
 	options_done(&o);
-	for (; options_help_line(n, line, sizeof(line)); n++)
+	for (; options_help_line(n, line, sizeof(line)); n++) {
 		CHECK(strncmp(line, "  --", 4) == 0);
+		fits_a_terminal(line);
+	}
 	CHECK_UINT(n, 22);
 	CHECK(accepted("--version", "").version);
 }

@@ -35,21 +35,29 @@ static int claim(struct directory *dir, const char *path, struct err *err)
 	return result < 0 ? result : directory_lock(dir, err);
 }
 
+static int check_run(const struct agent *agent, struct err *err)
+{
+	const char *run = agent->options->run;
+	bool in_memory;
+	int result = host_is_memory(run, &in_memory, err);
+
+	if (result < 0 || in_memory)
+		return result;
+	return err_set(err, EINVAL,
+		       "%s is on a disk, but what is in there must end with the kernel, as "
+		       "pods do: mount a tmpfs, or name another directory with --run",
+		       run);
+}
+
+/* Who is refused leaves nothing behind, so what can be asked is asked first. */
 int agent_claim(struct agent *agent, struct err *err)
 {
-	const struct options *options = agent->options;
-	bool in_memory;
-	int result = claim(&agent->state, options->state, err);
+	int result = check_run(agent, err);
 
 	if (result == 0)
-		result = claim(&agent->run, options->run, err);
+		result = claim(&agent->state, agent->options->state, err);
 	if (result == 0)
-		result = host_is_memory(options->run, &in_memory, err);
-	if (result == 0 && !in_memory)
-		return err_set(err, EINVAL,
-			       "%s is on a disk, but what is in there must end with the kernel, as "
-			       "pods do: mount a tmpfs, or name another directory with --run",
-			       options->run);
+		result = claim(&agent->run, agent->options->run, err);
 	return result;
 }
 

@@ -39,7 +39,8 @@ struct host_facts {
 
 void host_facts(struct netlink *nl, uint32_t underlay_ifindex, struct host_facts *ret);
 
-/* tmpfs or ramfs: gone with the kernel, as pod records must be. */
+/* Is a directory there, or would it be if it were made, in memory (tmpfs or ramfs): gone with the
+ * kernel, as pod records must be? */
 int host_is_memory(const char *path, bool *ret, struct err *err);
 
 /* Does this kernel speak IPv6 at all? */

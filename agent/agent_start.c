@@ -130,13 +130,10 @@ static int check_overlap(struct agent *agent, struct err *err)
 	if (result == 0)
 		return 0;
 	if (result != -EEXIST)
-		return err_set(err, -result, "%s", overlap.text);
+		return err_set(err, overlap.code, "%s", overlap.text);
 	if (!agent->options->allow_overlap)
-		return err_set(err, EINVAL,
-			       "%s: choose another --range, the same on all nodes, or say "
-			       "--allow-overlap",
-			       overlap.text);
-	log_line(agent->log, LOG_WARN, "%s -> allowed by --allow-overlap", overlap.text);
+		return err_set(err, EINVAL, "%s", overlap.text); /* a whole sentence */
+	log_line(agent->log, LOG_WARN, "%s -> shared", overlap.text);
 	return 0;
 }
 

@@ -317,7 +317,8 @@ int host_range_overlap(struct netlink *nl, struct prefix range, struct err *err)
 		link = link_indexed(&host, overlap.route.oif);
 		result = err_set(err, EEXIST,
 				 "the range %s overlaps the route %s%s%s of this host: choose "
-				 "another --range, or share it with --allow-overlap",
+				 "another --range, the same on all nodes, or share it with "
+				 "--allow-overlap",
 				 text_prefix(TEXT_BUF(PREFIX), range.ip, range.len),
 				 text_prefix(TEXT_BUF(PREFIX), overlap.route.dst.ip,
 					     overlap.route.dst.len),

@@ -21,8 +21,8 @@ struct host_wish {
  * else `text` is the choice, its reason, and what was passed over. */
 void host_underlay(struct netlink *nl, const struct host_wish *wish, struct underlay *ret);
 
-/* -EEXIST and a sentence if a route of the host, neither a default route nor ours, lies inside the
- * range or covers it. */
+/* -EEXIST and a whole sentence, with what to do, if a route of the host lies inside the range or
+ * covers it and is neither a default route nor ours. */
 int host_range_overlap(struct netlink *nl, struct prefix range, struct err *err);
 
 struct host_facts {

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import cases
-from cases import contains, equal, table
+from cases import case, contains, equal, table
 
 PROGRAMS = [os.path.join(build, "agent", "weftd")
             for build in cases.builds("WEFT_BUILD", "WEFT_BUILD_SANITIZED")]
@@ -85,6 +85,37 @@ def pods_records_on_a_disk(program, run):
     contains(said, f"{run.rstrip('/')} is on a disk", "the refusal")
     contains(said, "mount a tmpfs, or name another directory with --run", "the refusal")
     equal(place.run("ls", "-A", "/run/disk").stdout, "", "what stays behind")
+
+
+@case
+@each_program
+def a_route_in_the_range(program):
+    place.run("ip", "route", "add", "10.40.0.0/16", "via", "192.0.2.1")
+    try:
+        said = refused(program)
+        contains(said, "the range 10.32.0.0/12 overlaps the route 10.40.0.0/16 on uplink", "what")
+        for advice in ("another --range", "--allow-overlap"):
+            equal(said.count(advice), 1, f"times that {advice} is advised in {said!r}")
+        shared(program)
+    finally:
+        place.run("ip", "route", "del", "10.40.0.0/16")
+
+
+def shared(program):
+    """--allow-overlap starts, and says so."""
+    process = subprocess.Popen(place.argv(*weftd(program, "--allow-overlap")), text=True,
+                               stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if line.endswith(" -> shared\n"):
+                return
+        raise AssertionError(f"it ended with {process.wait()}: {lines}")
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ static void saved(struct core *core, const struct record *record)
 		break;
 	case RECORD_ALLOC:
 	case RECORD_FREE:
-		pods_saved(&core->pods, record);
+		pods_saved(&core->pods, record, core->out.now);
 		break;
 	case RECORD_TOKEN:
 		core->token = record->token;
@@ -177,7 +177,7 @@ static void started(struct core *core, const struct start *start)
 	core->say_again = true;
 	gossip_say(core);
 	session_start(core, &core->node, &core->token);
-	pod_steps_start(core, &start->pods);
+	pod_steps_start(core, &start->host_ends);
 	core->forward_dirty = core->forward_urgent = true;
 	if (keeper_start(core->keeper, &core->settings.uid, start->store_lost[STORE_KEEPER],
 			 &core->out)) {
@@ -398,8 +398,8 @@ static void fold(struct core *core, const struct event *event)
 	case EVENT_KERNEL:
 		kernel_reported(core, event->kernel);
 		break;
-	case EVENT_PODS_LINKED:
-		pod_steps_linked(core, &event->pods);
+	case EVENT_HOST_ENDS:
+		pod_steps_host_ends(core, &event->host_ends);
 		break;
 	case EVENT_STOP:
 		stop(core);

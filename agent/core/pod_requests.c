@@ -90,7 +90,7 @@ static void add_again(struct core *core, struct pod *pod, const struct request *
 			      request->pod.ifname, ip, pod->host_if);
 		return;
 	}
-	if (!pod->earlier && pod->linked) {
+	if (!pod->earlier && pod->has_end) {
 		answer_pod(core, pod, request->client);
 		return;
 	}
@@ -115,7 +115,7 @@ static void add_new(struct core *core, const struct request *request, uint32_t i
 	memcpy(record.ifname, asked->ifname, sizeof(record.ifname));
 	memcpy(record.pod, asked->pod, sizeof(record.pod));
 	memcpy(record.netns, asked->netns, sizeof(record.netns));
-	pod_steps_record(core, pods_insert(&core->pods, &record), request->client);
+	pod_steps_record(core, &record, request->client);
 }
 
 void pod_requests_add(struct core *core, const struct request *request)

@@ -9,22 +9,9 @@
 #include "core/pod_requests.h"
 #include "core/state.h"
 
-static const unsigned may_become[POD_STATE_COUNT] = {
-	[POD_RECORDING] = 1U << POD_WIRING,
-	[POD_WIRING] = 1U << POD_UP | 1U << POD_UNWIRING | 1U << POD_FREEING,
-	[POD_UP] = 1U << POD_UNWIRING | 1U << POD_WIRING,
-	[POD_UNWIRING] = 1U << POD_FREEING | 1U << POD_UP,
-	[POD_FREEING] = 0,
-};
-
 static void become(struct core *core, struct pod *pod, enum pod_state next)
 {
-	assert(may_become[pod->state] & 1U << next);
-	pod->state = next;
-	pod->since = core->out.now;
-	pod->job = 0;
-	pod->tag = 0;
-	pod->unlinked_since = next == POD_UP && !pod->linked ? core->out.now : instant_never();
+	pod_become(pod, next, core->out.now);
 	core->forward_dirty = true;
 }
 
@@ -47,10 +34,10 @@ static void wake(struct core *core, struct pod *pod, bool gone)
 	}
 }
 
-void pod_steps_record(struct core *core, struct pod *pod, uint32_t client)
+void pod_steps_record(struct core *core, const struct record_pod *record, uint32_t client)
 {
-	pod->state = POD_RECORDING;
-	pod->since = core->out.now;
+	struct pod *pod = pods_insert(&core->pods, record, POD_RECORDING, core->out.now);
+
 	pod->client = client;
 	pod->tag = pods_log(core, RECORD_ALLOC, &pod->record);
 	if (MUTANT(&core->settings, MUTANT_ANSWER_FIRST))
@@ -208,7 +195,7 @@ void pod_steps_wired(struct core *core, uint32_t job, int error, const char *tex
 		pod_steps_unwire(core, pod);
 		return;
 	}
-	pod->linked = true;
+	pod->has_end = true;
 	become(core, pod, POD_UP);
 	pod->earlier = false;
 	core->pods.added++;
@@ -243,79 +230,76 @@ void pod_steps_unwired(struct core *core, uint32_t job, int error, const char *t
 	wake(core, pod, false);
 }
 
-static void watch_unlinked(struct core *core)
+static void watch_no_end(struct core *core)
 {
 	for (size_t i = 0; i < core->pods.n; i++) {
 		struct pod *pod = core->pods.items[i];
 
-		if (pod->state != POD_UP || pod->linked)
-			pod->unlinked_since = instant_never();
-		else if (instant_is_never(pod->unlinked_since))
-			pod->unlinked_since = core->out.now;
+		if (pod->state != POD_UP || pod->has_end)
+			pod->no_end_since = instant_never();
+		else if (instant_is_never(pod->no_end_since))
+			pod->no_end_since = core->out.now;
 	}
 }
 
-static bool adoptable(const struct core *core, const struct pod_link *link)
+static bool adoptable(const struct core *core, const struct host_end *end)
 {
 	char expected[IFNAME_LEN_MAX + 1];
 
-	if (!link->container_id[0] || !link->ip || !prefix_has(core->settings.range, link->ip))
+	if (!end->container_id[0] || !end->ip || !prefix_has(core->settings.range, end->ip))
 		return false;
-	pod_host_if(link->container_id, link->ifname, expected);
-	return strcmp(expected, link->host_if) == 0 && !pods_by_ip(&core->pods, link->ip);
+	pod_host_if(end->container_id, end->ifname, expected);
+	return strcmp(expected, end->host_if) == 0 && !pods_by_ip(&core->pods, end->ip);
 }
 
-static void adopt(struct core *core, const struct pod_link *link)
+static void adopt(struct core *core, const struct host_end *end)
 {
-	struct record_pod record = { .ip = link->ip, .mtu = link->mtu };
+	struct record_pod record = { .ip = end->ip, .mtu = end->mtu };
 	struct pod *pod;
 	char ip[TEXT_IP4_MAX];
 
-	memcpy(record.container_id, link->container_id, sizeof(record.container_id));
-	memcpy(record.ifname, link->ifname, sizeof(record.ifname));
-	pod = pods_insert(&core->pods, &record);
-	pod->state = POD_UP;
-	pod->earlier = pod->linked = true;
-	blocks_use(&core->blocks, link->ip);
+	memcpy(record.container_id, end->container_id, sizeof(record.container_id));
+	memcpy(record.ifname, end->ifname, sizeof(record.ifname));
+	pod = pods_insert(&core->pods, &record, POD_UP, core->out.now);
+	pod->earlier = pod->has_end = true;
+	blocks_use(&core->blocks, end->ip);
 	(void)pods_log(core, RECORD_ALLOC, &record);
-	text_ip4(ip, link->ip);
+	text_ip4(ip, end->ip);
 	out_trace(&core->out, TRACE_WARN, "pod %s on %s has %s but no record -> adopted",
-		  link->container_id, link->host_if, ip);
+		  end->container_id, end->host_if, ip);
 }
 
 /* Both what exists and what is recorded are true: records without a host end wait for their DEL,
  * host ends without a record are adopted when they say whose they are, and removed when they do
  * not. */
-void pod_steps_linked(struct core *core, const struct pod_links *links)
+void pod_steps_host_ends(struct core *core, const struct host_ends *found)
 {
 	for (size_t i = 0; i < core->pods.n; i++)
 		if (core->pods.items[i]->state == POD_UP)
-			core->pods.items[i]->linked = false;
-	for (size_t i = 0; i < links->n; i++) {
-		const struct pod_link *link = &links->links[i];
-		struct pod *pod = pods_by_host_if(&core->pods, link->host_if);
+			core->pods.items[i]->has_end = false;
+	for (size_t i = 0; i < found->n; i++) {
+		const struct host_end *end = &found->ends[i];
+		struct pod *pod = pods_by_host_if(&core->pods, end->host_if);
 
 		/* By its name, the hash of both: an alias may be lost, and a running pod must not
 		 * be. */
 		if (pod) {
 			if (pod->state == POD_UP)
-				pod->linked = true;
-		} else if (adoptable(core, link)) {
-			adopt(core, link);
+				pod->has_end = true;
+		} else if (adoptable(core, end)) {
+			adopt(core, end);
 		} else {
-			unwire_stray(core, link->host_if);
+			unwire_stray(core, end->host_if);
 		}
 	}
-	watch_unlinked(core);
+	watch_no_end(core);
 	core->forward_dirty = true;
 }
 
-void pod_steps_start(struct core *core, const struct pod_links *links)
+void pod_steps_start(struct core *core, const struct host_ends *found)
 {
 	pods_take_addresses(&core->pods, &core->blocks, core->out.now);
-	pod_steps_linked(core, links);
-	for (size_t i = 0; i < core->pods.n; i++)
-		core->pods.items[i]->since = core->out.now;
+	pod_steps_host_ends(core, found);
 	if (core->pods.n || core->pods.log_records)
 		out_trace(&core->out, TRACE_INFO,
 			  "%zu pod%s of an earlier life of this agent -> kept", core->pods.n,
@@ -324,7 +308,7 @@ void pod_steps_start(struct core *core, const struct pod_links *links)
 
 /* ---- what time brings */
 
-static void drop_unlinked(struct core *core)
+static void drop_no_end(struct core *core)
 {
 	struct pod **due = NULL;
 	size_t n = 0;
@@ -334,12 +318,12 @@ static void drop_unlinked(struct core *core)
 
 		if (pod->state != POD_UP ||
 		    !instant_reached(core->out.now,
-				     instant_add_ms(pod->unlinked_since, POD_UNLINKED_MS)))
+				     instant_add_ms(pod->no_end_since, POD_NO_END_MS)))
 			continue;
 		out_trace(&core->out, TRACE_WARN,
 			  "%s has had no interface for %d min and no DEL came -> its address is "
 			  "freed",
-			  pod->record.container_id, POD_UNLINKED_MS / 60000);
+			  pod->record.container_id, POD_NO_END_MS / 60000);
 		pod->client = 0;
 		if (!due)
 			due = out_alloc(&core->out, core->pods.n * sizeof(struct pod *));
@@ -350,7 +334,7 @@ static void drop_unlinked(struct core *core)
 
 void pod_steps_run(struct core *core)
 {
-	drop_unlinked(core);
+	drop_no_end(core);
 }
 
 struct instant pod_steps_deadline(const struct core *core)
@@ -358,7 +342,7 @@ struct instant pod_steps_deadline(const struct core *core)
 	struct instant at = instant_never();
 
 	for (size_t i = 0; i < core->pods.n; i++)
-		at = instant_min(at, instant_add_ms(core->pods.items[i]->unlinked_since,
-						    POD_UNLINKED_MS));
+		at = instant_min(at,
+				 instant_add_ms(core->pods.items[i]->no_end_since, POD_NO_END_MS));
 	return at;
 }

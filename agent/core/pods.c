@@ -12,6 +12,15 @@
 
 enum { LOG_SLACK = 1024 };
 
+static const unsigned may_become[POD_STATE_COUNT] = {
+	[POD_NONE] = 1U << POD_RECORDING | 1U << POD_UP,
+	[POD_RECORDING] = 1U << POD_WIRING,
+	[POD_WIRING] = 1U << POD_UP | 1U << POD_UNWIRING,
+	[POD_UP] = 1U << POD_UNWIRING | 1U << POD_WIRING,
+	[POD_UNWIRING] = 1U << POD_FREEING | 1U << POD_UP,
+	[POD_FREEING] = 0,
+};
+
 void pods_init(struct pods *pods)
 {
 	*pods = (struct pods){ .next_job = 1, .rewrite_at = instant_never() };
@@ -74,11 +83,21 @@ struct mac pod_host_mac(void)
 const char *pod_state_name(const struct pod *pod)
 {
 	static const char *const names[POD_STATE_COUNT] = {
-		[POD_RECORDING] = "recording", [POD_WIRING] = "attaching",  [POD_UP] = "up",
-		[POD_UNWIRING] = "detaching",  [POD_FREEING] = "detaching",
+		[POD_NONE] = "new", [POD_RECORDING] = "recording", [POD_WIRING] = "attaching",
+		[POD_UP] = "up",    [POD_UNWIRING] = "detaching",  [POD_FREEING] = "detaching",
 	};
 
-	return pod->state == POD_UP && !pod->linked ? "no interface" : names[pod->state];
+	return pod->state == POD_UP && !pod->has_end ? "no interface" : names[pod->state];
+}
+
+void pod_become(struct pod *pod, enum pod_state next, struct instant now)
+{
+	assert(may_become[pod->state] & 1U << next);
+	pod->state = next;
+	pod->since = now;
+	pod->job = 0;
+	pod->tag = 0;
+	pod->no_end_since = next == POD_UP && !pod->has_end ? now : instant_never();
 }
 
 /* ---- the table */
@@ -137,15 +156,16 @@ struct pod *pods_by_host_if(const struct pods *pods, const char *host_if)
 	return NULL;
 }
 
-struct pod *pods_insert(struct pods *pods, const struct record_pod *record)
+struct pod *pods_insert(struct pods *pods, const struct record_pod *record, enum pod_state first,
+			struct instant now)
 {
 	size_t at = position(pods, record->container_id, record->ifname);
 	struct pod *pod = xcalloc(1, sizeof(*pod));
 
 	pod->record = *record;
 	pod->pod_mac = pod_mac_of(record->ip);
-	pod->unlinked_since = instant_never();
 	pod_host_if(record->container_id, record->ifname, pod->host_if);
+	pod_become(pod, first, now);
 	pods->items = vec_open_gap(pods->items, &pods->cap, pods->n, at, sizeof(struct pod *));
 	pods->items[at] = pod;
 	pods->n++;
@@ -262,7 +282,7 @@ static void forget_freed(struct pods *pods, uint32_t ip)
 			pods->freed[i] = pods->freed[--pods->n_freed];
 }
 
-void pods_saved(struct pods *pods, const struct record *record)
+void pods_saved(struct pods *pods, const struct record *record, struct instant now)
 {
 	struct pod *old = pods_find(pods, record->pod.container_id, record->pod.ifname);
 
@@ -283,9 +303,7 @@ void pods_saved(struct pods *pods, const struct record *record)
 	if (old)
 		pods_remove(pods, old);
 	forget_freed(pods, record->pod.ip);
-	old = pods_insert(pods, &record->pod);
-	old->state = POD_UP;
-	old->earlier = true;
+	pods_insert(pods, &record->pod, POD_UP, now)->earlier = true;
 }
 
 void pods_take_addresses(struct pods *pods, struct blocks *blocks, struct instant now)

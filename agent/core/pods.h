@@ -10,13 +10,23 @@
  *               |           +--------|-- refused --+  |
  *               +-> (gone:           +-- not removed -+
  *                   not stored)      UP -> WIRING: the same ADD after a crash
+ *
+ *   (recorded by an earlier life, or its host end found) -> UP
  */
 #include "base/instant.h"
 #include "core/blocks.h"
 #include "core/event.h"
 #include "core/out.h"
 
-enum pod_state { POD_RECORDING, POD_WIRING, POD_UP, POD_UNWIRING, POD_FREEING, POD_STATE_COUNT };
+enum pod_state {
+	POD_NONE, /* not in the table yet */
+	POD_RECORDING,
+	POD_WIRING,
+	POD_UP,
+	POD_UNWIRING,
+	POD_FREEING,
+	POD_STATE_COUNT,
+};
 
 enum {
 	POD_WAITERS_MAX = 8,
@@ -27,7 +37,7 @@ struct pod {
 	struct record_pod record;
 	char host_if[IFNAME_LEN_MAX + 1];
 	enum pod_state state;
-	bool linked;     /* its host end exists, as far as we know */
+	bool has_end;    /* its host end exists, as far as we know */
 	bool earlier;    /* the record is from an earlier life of the agent: that ADD may never have
 			    been answered */
 	bool failing;    /* being rolled back: the ADD gets `failure` */
@@ -35,8 +45,8 @@ struct pod {
 	uint32_t job;    /* of the wiring or unwiring under way, 0: none */
 	uint64_t tag;    /* of the store under way, 0: none */
 	struct mac pod_mac;
-	struct instant since;          /* in this state */
-	struct instant unlinked_since; /* UP without a host end */
+	struct instant since;        /* in this state */
+	struct instant no_end_since; /* UP without a host end */
 	struct answer failure;
 	size_t n_waiting; /* requests that came while the pod was busy, in order */
 	struct request waiting[POD_WAITERS_MAX];
@@ -60,7 +70,8 @@ void pods_init(struct pods *pods);
 void pods_done(struct pods *pods);
 
 /* The table. A pod that is removed is freed. */
-struct pod *pods_insert(struct pods *pods, const struct record_pod *record);
+struct pod *pods_insert(struct pods *pods, const struct record_pod *record, enum pod_state first,
+			struct instant now);
 void pods_remove(struct pods *pods, struct pod *pod);
 struct pod *pods_find(const struct pods *pods, const char *container_id, const char *ifname);
 struct pod *pods_by_ip(const struct pods *pods, uint32_t ip);
@@ -74,10 +85,12 @@ void pod_alias(const struct record_pod *record, char ret[static 256]);
 struct mac pod_mac_of(uint32_t ip);
 struct mac pod_host_mac(void);
 const char *pod_state_name(const struct pod *pod);
+/* The only way into a state; whatever was under way is not any more. */
+void pod_become(struct pod *pod, enum pod_state next, struct instant now);
 
 /* At start: records read back, oldest first; then, once our blocks are known, what they say of the
  * addresses in them. */
-void pods_saved(struct pods *pods, const struct record *record);
+void pods_saved(struct pods *pods, const struct record *record, struct instant now);
 void pods_take_addresses(struct pods *pods, struct blocks *blocks, struct instant now);
 
 /* The log. Each returns or takes the tag under which EVENT_STORED will come. */

@@ -135,37 +135,35 @@ static bool split_name(char *text, struct peer_name *ret)
 	return true;
 }
 
+/* False: a name, or nothing that could be a peer. ret->host stays empty for what is IPv6. */
 static bool split_address(const char *text, struct peer_name *ret)
 {
-	char shown[TEXT_ENDPOINT_MAX];
 	uint8_t ip[16], ip_len;
 
 	if (text_parse_endpoint(text, 0, ip, &ip_len, &ret->port, NULL) < 0)
 		return false;
-	if (ip_len == 16)
-		text_ip6(shown, ip);
-	else
-		snprintf(shown, sizeof(shown), "%u.%u.%u.%u", ip[0], ip[1], ip[2], ip[3]);
-	memcpy(ret->host, shown, strlen(shown) + 1);
+	if (ip_len == 4)
+		snprintf(ret->host, sizeof(ret->host), "%u.%u.%u.%u", ip[0], ip[1], ip[2], ip[3]);
 	return true;
 }
 
 static int add_peer(struct options *o, const char *text, size_t len, struct err *err)
 {
 	struct peer_name peer = { 0 };
-	char one[NAME_LEN_MAX + sizeof(":65535")];
+	char one[NAME_LEN_MAX + sizeof(":65535")], shown[sizeof(one)];
 
 	if (o->n_peers == OPTIONS_PEERS_MAX)
 		return err_set(err, EINVAL, "at most %d peers: some are enough to find the others",
 			       OPTIONS_PEERS_MAX);
 	snprintf(one, sizeof(one), "%.*s", (int)len, text);
-	if (len >= sizeof(one) || (!split_address(one, &peer) && !split_name(one, &peer))) {
-		snprintf(one, sizeof(one), "%.*s", (int)len, text);
+	memcpy(shown, one, sizeof(shown));
+	if (len >= sizeof(one) || (!split_address(one, &peer) && !split_name(one, &peer)))
 		return expected(err,
 				"an address or a name, with or without a port, like 192.0.2.7 or "
 				"node1:6785",
-				one);
-	}
+				shown);
+	if (!peer.host[0])
+		return expected(err, "an IPv4 address (IPv6 is not carried yet)", shown);
 	o->peers = vec_reserve(o->peers, &o->cap_peers, o->n_peers + 1, sizeof(*o->peers));
 	o->peers[o->n_peers++] = peer;
 	return 0;

@@ -21,6 +21,8 @@ mount -t tmpfs -o size=16m weft-d /run
 cd /run
 mkdir lower upper work disk
 mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work weft-d disk
+echo 2001:db8::7 six >hosts
+mount --bind hosts /etc/hosts
 ip link add uplink type veth peer name cable
 ip addr add 192.0.2.7/24 dev uplink
 ip link set cable up
@@ -56,8 +58,8 @@ class Place:
 
 
 def weftd(program, *options, state="/run/state", run="/run/weft"):
-    return [program, "--auth=none", "--name=n1", "--init=alone", "--log-time=off",
-            f"--state={state}", f"--run={run}", *options]
+    return [program, "--auth=none", "--name=n1", "--log-time=off", f"--state={state}",
+            f"--run={run}", *options]
 
 
 def refused(program, *options, **directories):
@@ -99,6 +101,14 @@ def a_route_in_the_range(program):
         shared(program)
     finally:
         place.run("ip", "route", "del", "10.40.0.0/16")
+
+
+@case
+@each_program
+def a_peer_without_ipv4(program):
+    equal(refused(program, "--peer=six", "--init"),
+          "err --peer six: no IPv4 address (IPv6 is not carried yet), and with --init each must "
+          "be asked", "the refusal")
 
 
 def shared(program):

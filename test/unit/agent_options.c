@@ -161,7 +161,8 @@ static void wrong_values(void)
 		"--peer: expected an address or a name, with or without a port, like 192.0.2.7 or "
 		"node1:6785, got '192.0.2.1:99999'");
 	refused("--peer [2001:DB8::1]:8", "",
-		"--peer: expected an IPv4 address (IPv6 is not carried yet), got '[2001:DB8::1]:8'");
+		"--peer: expected an IPv4 address (IPv6 is not carried yet), got "
+		"'[2001:DB8::1]:8'");
 	refused("", "WEFT_PEER=192.0.2.1,2001:db8::2",
 		"WEFT_PEER: expected an IPv4 address (IPv6 is not carried yet), got "
 		"'2001:db8::2'");

@@ -191,6 +191,7 @@ int file_read(const struct directory *dir, const char *name, size_t max, struct 
 	return result < 0 ? err_set(err, -result, "read '%s/%s'", dir->path, name) : 0;
 }
 
+/* Returns the descriptor, or -errno. */
 static int write_new(const struct directory *dir, const char *name, struct bytes content, bool sync)
 {
 	int fd = openat(dir->fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -201,27 +202,41 @@ static int write_new(const struct directory *dir, const char *name, struct bytes
 	result = fd_write_all(fd, content);
 	if (result == 0 && sync && fdatasync(fd) < 0)
 		result = -errno;
-	if (close(fd) < 0 && result == 0)
-		result = -errno;
+	if (result == 0)
+		return fd;
+	close(fd);
+	return result;
+}
+
+int file_swap_open(const struct directory *dir, const char *name, struct bytes content, bool sync,
+		   struct err *err)
+{
+	char fresh[FILES_NAME_MAX + sizeof(".new")];
+	int fd, result;
+
+	snprintf(fresh, sizeof(fresh), "%s.new", name);
+	fd = write_new(dir, fresh, content, sync);
+	if (fd < 0) {
+		unlinkat(dir->fd, fresh, 0);
+		return err_set(err, -fd, "write '%s/%s'", dir->path, fresh);
+	}
+	result = file_rename(dir, fresh, name, err);
+	if (result == 0)
+		return fd;
+	unlinkat(dir->fd, fresh, 0);
+	close(fd);
 	return result;
 }
 
 int file_swap(const struct directory *dir, const char *name, struct bytes content, bool sync,
 	      struct err *err)
 {
-	char fresh[FILES_NAME_MAX + sizeof(".new")];
-	int result;
+	int fd = file_swap_open(dir, name, content, sync, err);
 
-	snprintf(fresh, sizeof(fresh), "%s.new", name);
-	result = write_new(dir, fresh, content, sync);
-	if (result < 0) {
-		unlinkat(dir->fd, fresh, 0);
-		return err_set(err, -result, "write '%s/%s'", dir->path, fresh);
-	}
-	result = file_rename(dir, fresh, name, err);
-	if (result < 0)
-		unlinkat(dir->fd, fresh, 0);
-	return result;
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
 }
 
 int file_replace(const struct directory *dir, const char *name, struct bytes content,

@@ -90,6 +90,7 @@ void kernel_free(struct kernel *kernel)
 	free(kernel->opened);
 	free(kernel->pods);
 	free(kernel->gone);
+	free(kernel->gone_ifindex);
 	free(kernel->suspects);
 	free(kernel);
 }

@@ -1,5 +1,6 @@
 #include "io/pods.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <linux/if.h>
 #include <linux/if_link.h>
@@ -280,7 +281,13 @@ int pods_wire(const struct pods_sockets *sockets, const struct wire_pod *pod, in
 	return result;
 }
 
-int pods_unwire(const char *host_if, struct err *err)
+uint32_t pods_ifindex(const struct netlink *route, const char *host_if)
+{
+	return ifindex_of(route->fd, host_if);
+}
+
+/* By name if the number is 0. */
+static int unwire(uint32_t ifindex, const char *host_if, struct err *err)
 {
 	struct netlink nl;
 	struct netlink_batch batch;
@@ -289,7 +296,7 @@ int pods_unwire(const char *host_if, struct err *err)
 	if (result < 0)
 		return result;
 	netlink_batch_init(&batch, &nl);
-	rtnl_put_link(&batch, RTM_DELLINK, 0, host_if, 0, 0, netlink_name_text, host_if);
+	rtnl_put_link(&batch, RTM_DELLINK, ifindex, host_if, 0, 0, netlink_name_text, host_if);
 	netlink_batch_forgive(&batch, ENODEV);
 	result = netlink_batch_run(&batch, err);
 	netlink_batch_done(&batch);
@@ -297,4 +304,15 @@ int pods_unwire(const char *host_if, struct err *err)
 	if (result < 0)
 		err_wrap(err, "remove the host end");
 	return result;
+}
+
+int pods_unwire(const char *host_if, struct err *err)
+{
+	return unwire(0, host_if, err);
+}
+
+int pods_unwire_link(uint32_t ifindex, const char *host_if, struct err *err)
+{
+	assert(ifindex != 0);
+	return unwire(ifindex, host_if, err);
 }

@@ -64,7 +64,7 @@ void agent_kernel_refresh(struct agent *agent)
 void agent_forward(struct agent *agent, const struct forward *forward)
 {
 	kernel_want(agent->kernel.kernel, forward);
-	if (forward->urgent) {
+	if (!forward->pods_only) {
 		agent->kernel.pass_due = true;
 		loop_soon(&agent->loop);
 	}

@@ -176,11 +176,11 @@ static void started(struct core *core, const struct start *start)
 	same_boot = boot_eq(&core->durable.token.boot, &core->settings.boot);
 	blocks_init(&core->blocks, core->settings.range,
 		    core->durable.node.n_blocks > 0 && !same_boot);
-	core->say_again = true;
+	gossip_self_changed(core);
 	gossip_say(core);
 	session_start(core);
 	pod_steps_start(core, &start->host_ends);
-	core->forward_dirty = core->forward_urgent = true;
+	forward_changed(core, FORWARD_ALL);
 	if (keeper_start(core->keeper, &core->settings.uid, start->store_lost[STORE_KEEPER],
 			 &core->out)) {
 		core->settings.keeper_id = keeper_id(core->keeper);
@@ -209,7 +209,7 @@ void core_view_changed(struct core *core)
 				  "found a cluster (ledger version %llu) -> joining it",
 				  (unsigned long long)core->view.version);
 	}
-	core->forward_dirty = core->forward_urgent = true;
+	forward_changed(core, FORWARD_ALL);
 	session_view_changed(core);
 	gossip_view_changed(core);
 }
@@ -314,7 +314,7 @@ static void stored(struct core *core, uint64_t tag, int error, const char *text)
 		(void)keeper_stored(core->keeper, tag, error, text, &core->out, &chosen);
 		if (chosen.chosen) {
 			core->founding = false;
-			core->say_again = true;
+			gossip_self_changed(core);
 			show_keeper_value(core);
 		}
 		commands_reply(core, &chosen);
@@ -327,7 +327,8 @@ static void underlay_changed(struct core *core, const struct underlay *underlay)
 	say_underlay(core, underlay);
 	core->underlay = *underlay;
 	dial_at_once(core);
-	core->say_again = core->forward_dirty = core->forward_urgent = true;
+	gossip_self_changed(core);
+	forward_changed(core, FORWARD_ALL);
 }
 
 static void kernel_reported(struct core *core, const struct kernel_report *report)

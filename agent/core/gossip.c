@@ -55,6 +55,11 @@ static void body_of_self(const struct core *core, struct member_body *ret)
 	memcpy(ret->static_pk, settings->static_pk, sizeof(ret->static_pk));
 }
 
+void gossip_self_changed(struct core *core)
+{
+	core->say_again = true;
+}
+
 void gossip_say(struct core *core)
 {
 	struct member_body body;
@@ -113,7 +118,7 @@ static void outdo(struct core *core, const struct link *link, const struct membe
 	core->settings.incarnation = update->incarnation;
 	if (update->version > core->my_version)
 		core->my_version = update->version;
-	core->say_again = true;
+	gossip_self_changed(core);
 	if (update->body.nonce != core->settings.nonce)
 		clone_met(core, update->body.nonce);
 	out_trace(&core->out, TRACE_WARN,
@@ -155,7 +160,7 @@ void gossip_delta(struct core *core, struct link *link, const struct delta *delt
 		case MERGE_NEWER:
 			spread(core, slot, link);
 			bitmap_clear(&link->dirty, slot);
-			core->forward_dirty = core->forward_urgent = true;
+			forward_changed(core, FORWARD_ALL);
 			break;
 		case MERGE_EQUAL:
 			bitmap_clear(&link->dirty, slot);

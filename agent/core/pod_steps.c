@@ -11,8 +11,11 @@
 
 static void become(struct core *core, struct pod *pod, enum pod_state next)
 {
+	bool was = pod_is_wanted(pod);
+
 	pod_become(pod, next, core->out.now);
-	core->forward_dirty = true;
+	if (pod_is_wanted(pod) != was)
+		forward_changed(core, FORWARD_PODS);
 }
 
 /* Requests that waited for this pod to come to rest are asked again, in order; the pod may be gone
@@ -262,6 +265,7 @@ static void adopt(struct core *core, const struct host_end *end)
 	memcpy(record.ifname, end->ifname, sizeof(record.ifname));
 	pod = pods_insert(&core->pods, &record, POD_UP, core->out.now);
 	pod->earlier = pod->has_end = true;
+	forward_changed(core, FORWARD_PODS);
 	blocks_use(&core->blocks, end->ip);
 	(void)pods_log(core, RECORD_ALLOC, &record);
 	text_ip4(ip, end->ip);
@@ -293,7 +297,6 @@ void pod_steps_host_ends(struct core *core, const struct host_ends *found)
 		}
 	}
 	watch_no_end(core);
-	core->forward_dirty = true;
 }
 
 void pod_steps_start(struct core *core, const struct host_ends *found)

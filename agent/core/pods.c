@@ -90,6 +90,11 @@ const char *pod_state_name(const struct pod *pod)
 	return pod->state == POD_UP && !pod->has_end ? "no interface" : names[pod->state];
 }
 
+bool pod_is_wanted(const struct pod *pod)
+{
+	return pod->state == POD_WIRING || pod->state == POD_UP;
+}
+
 void pod_become(struct pod *pod, enum pod_state next, struct instant now)
 {
 	assert(may_become[pod->state] & 1U << next);

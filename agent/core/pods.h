@@ -85,6 +85,7 @@ void pod_alias(const struct record_pod *record, char ret[static 256]);
 struct mac pod_mac_of(uint32_t ip);
 struct mac pod_host_mac(void);
 const char *pod_state_name(const struct pod *pod);
+bool pod_is_wanted(const struct pod *pod); /* of the kernel: being wired, or up */
 /* The only way into a state; whatever was under way is not any more. */
 void pod_become(struct pod *pod, enum pod_state next, struct instant now);
 

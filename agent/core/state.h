@@ -9,6 +9,7 @@
 #include "core/core.h"
 #include "core/dial.h"
 #include "core/durable.h"
+#include "core/forward.h"
 #include "core/keeper.h"
 #include "core/ledger.h"
 #include "core/links.h"
@@ -31,7 +32,7 @@ struct core {
 	struct members members;
 	uint64_t my_version;  /* of our own member record */
 	uint32_t n_strangers; /* members that the ledger has no row of */
-	bool say_again;       /* our record changed: say it at the end of the step */
+	bool say_again;       /* our record changed: gossip_self_changed() */
 	struct links links;
 	struct dial dial;
 
@@ -49,7 +50,7 @@ struct core {
 	struct pods pods;
 	struct pod_requests pod_requests;
 
-	bool forward_dirty, forward_urgent;
+	struct forwarding forwarding;
 	struct kernel_report kernel;
 	uint64_t kernel_passes, kernel_repaired;
 	uint64_t frames_in, feeds_false, feeds_refused, clones_seen;

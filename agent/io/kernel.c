@@ -113,6 +113,11 @@ void kernel_want(struct kernel *kernel, const struct forward *forward)
 {
 	struct forward *want = &kernel->want;
 
+	if (forward->pods_only) {
+		want->pods = keep(kernel, 3, forward->pods, forward->n_pods, sizeof(*want->pods));
+		want->n_pods = forward->n_pods;
+		return;
+	}
 	*want = *forward;
 	want->fdb = keep(kernel, 0, forward->fdb, forward->n_fdb, sizeof(*want->fdb));
 	want->neigh = keep(kernel, 1, forward->neigh, forward->n_neigh, sizeof(*want->neigh));

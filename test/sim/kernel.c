@@ -264,6 +264,8 @@ void kernel_forward(struct world *world, struct node *node, const struct forward
 {
 	struct kernel *kernel = &node->kernel;
 
+	if (forward->pods_only) /* pods' own rows are not kept here */
+		return;
 	if (forward->node_ip)
 		kernel->node_ip = forward->node_ip;
 	kernel->fdb = merge(kernel->fdb, &kernel->cap_fdb, &kernel->n_fdb, forward->fdb,
@@ -275,7 +277,7 @@ void kernel_forward(struct world *world, struct node *node, const struct forward
 			       forward->routes, forward->n_routes, sizeof(*kernel->routes),
 			       same_route, forward->peers_known);
 	checker_use_changed(world, node);
-	if (!forward->urgent || kernel->pass_wanted)
+	if (kernel->pass_wanted)
 		return;
 	kernel->pass_wanted = true;
 	world_push(

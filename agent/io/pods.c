@@ -15,10 +15,7 @@
 #include "io/host.h"
 #include "io/nft.h"
 #include "io/rtnl.h"
-
-/* The gateway of every pod. Nobody has this address and nobody answers ARP for it: the pod gets a
- * permanent neighbour instead. */
-#define GATEWAY 0xa9fe0101u /* 169.254.1.1 */
+#include "weft/net.h"
 
 /* One request, from its descriptors to its end. */
 struct wiring {
@@ -143,7 +140,7 @@ static int make_pair(struct wiring *wiring, struct err *err)
 static void put_pod_routes(struct netlink_batch *batch, const struct wiring *wiring)
 {
 	struct rtnl_route gateway = {
-		.dst = { .ip = GATEWAY, .len = 32 },
+		.dst = { .ip = WEFT_POD_GATEWAY, .len = 32 },
 		.type = RTN_UNICAST,
 		.scope = RT_SCOPE_LINK,
 		.protocol = RTNL_PROTOCOL_WEFT,
@@ -154,7 +151,7 @@ static void put_pod_routes(struct netlink_batch *batch, const struct wiring *wir
 		.scope = RT_SCOPE_UNIVERSE,
 		.protocol = RTNL_PROTOCOL_WEFT,
 		.oif = wiring->pod_ifindex,
-		.via = GATEWAY,
+		.via = WEFT_POD_GATEWAY,
 		.onlink = true,
 	};
 
@@ -171,7 +168,7 @@ static int set_up_inside(struct wiring *wiring, struct err *err)
 	struct rtnl_neigh gateway = {
 		.family = AF_INET,
 		.state = NUD_PERMANENT,
-		.ip = GATEWAY,
+		.ip = WEFT_POD_GATEWAY,
 		.mac = pod->host_mac,
 	};
 	struct netlink_batch batch;

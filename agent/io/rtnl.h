@@ -10,8 +10,10 @@
 #include "core/action.h"
 #include "io/netlink.h"
 
-#define RTNL_PROTOCOL_WEFT 87   /* routes with it are ours */
-#define RTNL_MTU_OF_IPV6   1280 /* RFC 8200 section 5; below it a link has no IPv6 at all */
+#define RTNL_PROTOCOL_WEFT 87 /* routes with it are ours */
+/* An address for documentation (RFC 5737): asked for, it leads where the default route does. */
+#define RTNL_SOMEWHERE_OUTSIDE 0xc6336401u /* 198.51.100.1 */
+#define RTNL_MTU_OF_IPV6       1280 /* RFC 8200 section 5; below it a link has no IPv6 at all */
 
 struct rtnl_vxlan {
 	uint32_t vni, local, link;

@@ -6,14 +6,7 @@
  */
 #include "base/arena.h"
 #include "core/types.h"
-
-enum cni_code { /* the specification's, section "Error" */
-		CNI_OK = 0,
-		CNI_INCOMPATIBLE = 1,
-		CNI_BAD_ENV = 4,
-		CNI_BAD_JSON = 6,
-		CNI_BAD_CONFIG = 7,
-};
+#include "weft/cni.h"
 
 /* Why a call is refused; runtimes show "text; details" to people. */
 struct cni_problem {

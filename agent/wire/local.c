@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "proto/local.pb-c.h"
+#include "weft/net.h"
 #include "wire/fields.h"
 #include "wire/unpack.h"
 
@@ -13,9 +14,6 @@ enum {
 	LENGTH_LEN = 4,
 	ARENA_MAX = 2 * LOCAL_REQUEST_MAX, /* a request unpacked */
 };
-
-/* The gateway of every pod (decisions.md 2), told in the result. */
-static const uint32_t pod_gateway = UINT32_C(0xa9fe0101); /* 169.254.1.1 */
 
 /* Root's own programs speak here, but one of them passes on what a container runtime's user wrote.
  * */
@@ -111,7 +109,7 @@ static struct bytes answer_result(const struct local_request *request, const str
 		.host_mac = answer->host_mac,
 		.pod_mac = answer->pod_mac,
 		.ip = answer->ip,
-		.gateway = pod_gateway,
+		.gateway = WEFT_POD_GATEWAY,
 		.mtu = answer->mtu,
 	};
 

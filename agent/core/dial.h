@@ -1,6 +1,6 @@
 #pragma once
 /*
- * Whom to dial, and when (protocol.md 2.2 and 2.8): the next alive peer in ring order and two at
+ * Whom to dial, and when: the next alive peer in ring order and two at
  * random, the acting keeper while a command waits, and every --peer address that no known member
  * answers at. Back-off is per address.
  */
@@ -10,9 +10,8 @@
 enum {
 	DIAL_IN_FLIGHT_MAX = 4,
 	DIAL_BACKOFF_FIRST_MS = 1000,
-	/* protocol.md caps at 60 s and has each silent member dialled by somebody every 10 s; until
-	 * accusations spread that work, every agent caps at 10 s, so that halves of a small cluster
-	 * find each other within seconds of healing. */
+	/* As long as nobody dials on another's behalf, every agent tries again this often, so that
+	 * halves of a small cluster find each other within seconds of healing. */
 	DIAL_BACKOFF_MAX_MS = 10000,
 	DIAL_MISMATCH_MS = 300000,
 };

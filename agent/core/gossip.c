@@ -217,8 +217,8 @@ static bool lasted(struct instant *since, bool differ, struct instant now)
 	return differ && instant_reached(now, instant_add_ms(*since, GOSSIP_DIFFER_MS));
 }
 
-/* We are the only voter: nobody can have a newer value unless our log lost one. Never vote on that
- * (protocol.md 3.2). */
+/* We are the only voter: nobody can have a newer value unless our log lost one. Never vote on that.
+ */
 static void doubt_keeper(struct core *core, const struct link *link, uint64_t version)
 {
 	if (core->keeper_doubted)

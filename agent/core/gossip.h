@@ -1,6 +1,6 @@
 #pragma once
 /*
- * What to tell whom (protocol.md 2.5). No queues: per link a set of dirty marks and one ledger
+ * What to tell whom. No queues: per link a set of dirty marks and one ledger
  * version; what goes out is always the current value. The rules of the flood: changed here -> dirty
  * on all links; newer received -> keep, dirty on all but the sender; equal -> clear the mark for
  * that link; older -> set it.

@@ -46,7 +46,7 @@ static const char *mismatch(struct core *core, const struct hello *hello)
 			theirs, hello->block_len, ours, core->settings.block_len);
 }
 
-/* Of two links with one peer the one dialled by the smaller uid stays (protocol.md 2.2); both sides
+/* Of two links with one peer the one dialled by the smaller uid stays; both sides
  * decide alike. When both were dialled by the same side, or an older life of the peer holds the
  * first, the newer one stays. */
 static bool newcomer_stays(const struct core *core, const struct link *old, const struct link *link)
@@ -157,8 +157,8 @@ static void learn(struct link *link, const struct hello *hello, uint16_t our_por
 	link->incarnation = hello->incarnation;
 	/* The address as we see it: what the sender believes of itself may be behind a NAT. */
 	link->listens = link->remote;
-	/* Without an address of its own yet it cannot say; one number is open everywhere
-	 * (decisions.md 1). */
+	/* Without an address of its own yet it cannot say; one number is open everywhere.
+	 */
 	link->listens.port = hello->listen.port ? hello->listen.port : our_port;
 	link->has_version = hello->ledger_version;
 	if (!link->dialled)

@@ -1,5 +1,5 @@
 /*
- * The law (protocol.md 3.3). One function changes the ledger, and it reads nothing but the ledger
+ * The law. One function changes the ledger, and it reads nothing but the ledger
  * and the command with the proposing keeper's stamp. The Promela model beside it abstracts this
  * file: one branch of its ledger() per command here, CUR() is session_is_current(), EPOK() and
  * SEQOK() are the comparisons in it.

@@ -1,5 +1,5 @@
 /*
- * The change feed, receiving side (protocol.md 2.5): rows on their way into a copy of the ledger.
+ * The change feed, receiving side: rows on their way into a copy of the ledger.
  * gossip.c receives them, keeper.c reads them back from its log. A peer may send anything: rows
  * that break the law are refused, rows that do not give the digest they claim are not taken.
  *

@@ -1,8 +1,8 @@
 #pragma once
 /*
  * Who there is: one record per agent, said by itself, kept as received so that relays pass on what
- * they do not understand. Ring order is the order of uids. Records are never removed yet
- * (protocol.md forgets after 24 h). core.c owns one; gossip.c spreads it, links.c picks whom to
+ * they do not understand. Ring order is the order of uids. Records are never removed yet.
+ * core.c owns one; gossip.c spreads it, links.c picks whom to
  * dial, forward.c turns it into kernel state.
  */
 #include "base/instant.h"

@@ -78,8 +78,8 @@ struct pod *pods_by_ip(const struct pods *pods, uint32_t ip);
 struct pod *pods_by_job(const struct pods *pods, uint32_t job);
 struct pod *pods_by_host_if(const struct pods *pods, const char *host_if);
 
-/* wf + 12 hex of a hash of both in full: any length fits, no two are alike by being cut
- * (decisions.md 1). */
+/* wf + 12 hex of a hash of both in full: any length fits, no two are alike by being cut.
+ */
 void pod_host_if(const char *container_id, const char *ifname, char ret[static IFNAME_LEN_MAX + 1]);
 void pod_alias(const struct record_pod *record, char ret[static 256]);
 struct mac pod_mac_of(uint32_t ip);

@@ -54,8 +54,8 @@ struct core {
 	struct kernel_report kernel;
 	uint64_t kernel_passes, kernel_repaired;
 	uint64_t frames_in, feeds_false, feeds_refused, clones_seen;
-	struct {                /* another agent that runs with our identity (protocol.md 2.7) */
-		uint64_t nonce; /* the one met last */
+	struct {                     /* another agent that runs with our identity (clone.c) */
+		uint64_t nonce;      /* the one met last */
 		struct instant seen; /* when */
 		struct instant
 			until; /* the alarm ends then unless it is met again; never: no alarm */

@@ -16,7 +16,7 @@ struct watch {             /* what is known of one node from outside */
 	uint64_t *use;     /* owned; addresses in use, 64 a block */
 	uint64_t *resting; /* owned; those that rest in the core's memory, as it was last seen */
 	uint64_t *taken;   /* owned; those that its memory has given */
-	bool *proven; /* owned; per block: confirmed by the rule of protocol.md 3.4, in this process
+	bool *proven;      /* owned; per block: confirmed by the rule V4, in this process
 			 life */
 	size_t n_records, cap_records;
 	struct pod_key *records;   /* owned; pods.log as a reader would find it now */

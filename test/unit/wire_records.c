@@ -1,5 +1,5 @@
 /* Logs: there and back, and whatever is cut or flipped gives a prefix or "lost", never anything
- * else. The property of protocol.md 4.3 is held at every byte and every bit. */
+ * else. That is tried at every byte and every bit. */
 #include "wire/records.h"
 
 #include "base/crc32c.h"

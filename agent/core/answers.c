@@ -32,8 +32,8 @@ void answer_done(struct core *core, uint32_t client)
 		(void)answer(core, client);
 }
 
-static void say(struct answer *ret, enum answer_code code, const char *details, const char *fmt,
-		va_list args)
+__attribute__((format(printf, 4, 0))) static void
+say(struct answer *ret, enum answer_code code, const char *details, const char *fmt, va_list args)
 {
 	*ret = (struct answer){ .code = code };
 	(void)vsnprintf(ret->text, sizeof(ret->text), fmt, args);

@@ -284,22 +284,6 @@ static void grant(struct ledger *ledger, const struct uid *uid, uint32_t block, 
 	reply->outcome = OUTCOME_OK;
 }
 
-static void acquire_exact(struct ledger *ledger, const struct ledger_chooser *chooser,
-			  uint32_t block, struct reply *reply)
-{
-	if (block >= ledger->n_blocks) {
-		say(reply, OUTCOME_DENIED, "block %u is outside the range -> not granted", block);
-	} else if (ledger->blocks[block].state != BLOCK_FREE) {
-		say(reply, OUTCOME_NO_SPACE, "block %u is not free -> not granted", block);
-		reply->retry_ms = LEDGER_NO_SPACE_RETRY_MS;
-	} else if (chooser->n_own == OWN_BLOCKS_MAX) {
-		say(reply, OUTCOME_DENIED, "one node may own %d blocks -> none granted",
-		    OWN_BLOCKS_MAX);
-	} else {
-		grant(ledger, chooser->uid, block, reply);
-	}
-}
-
 static void acquire(struct ledger *ledger, const struct command *command, struct reply *reply)
 {
 	const struct acquire *acquire = &command->acquire;
@@ -308,10 +292,6 @@ static void acquire(struct ledger *ledger, const struct command *command, struct
 	uint32_t block;
 
 	ledger_chooser_init(&chooser, ledger, &command->uid, command->observed.members);
-	if (acquire->use_exact) {
-		acquire_exact(ledger, &chooser, acquire->exact, reply);
-		return;
-	}
 	most = acquire_bound(&chooser, acquire->count, reply);
 	while (reply->n_blocks < most && ledger_choose(&chooser, most - reply->n_blocks, &block))
 		grant(ledger, &command->uid, block, reply);

@@ -116,11 +116,6 @@ static inline bool endpoint_eq(const struct endpoint *a, const struct endpoint *
 	return a->ip_len == b->ip_len && a->port == b->port && memcmp(a->ip, b->ip, a->ip_len) == 0;
 }
 
-static inline bool endpoint_same_host(const struct endpoint *a, const struct endpoint *b)
-{
-	return a->ip_len == b->ip_len && memcmp(a->ip, b->ip, a->ip_len) == 0;
-}
-
 static inline int ballot_cmp(const struct ballot *a, const struct ballot *b)
 {
 	if (a->n != b->n)

@@ -181,7 +181,6 @@ static void attach_other_uid_attached(void)
 	struct reply reply;
 
 	command.observed.not_alive_s = 100000;
-	command.attach.replace = true; /* what an operator allows is a later issue */
 	reply = refused(&ledger, command, OUTCOME_DENIED);
 	CHECK(says(&reply, "the name node-a is in use by the node at 192.0.2.1:6785"));
 	CHECK(says(&reply, "ee970001")); /* the beginning of uid_of(1) */
@@ -454,27 +453,6 @@ static void the_first_grant_is_a_fair_share(void)
 	ledger_done(&ledger);
 }
 
-static void acquire_exactly(void)
-{
-	struct ledger ledger = with_a();
-	struct command command = acquire_of(1, 1, 2, 0);
-	struct reply reply;
-
-	command.acquire.use_exact = true;
-	command.acquire.exact = 33;
-	reply = must(&ledger, command);
-	CHECK(reply.n_blocks == 1 && reply.blocks[0] == 33);
-	command.seq = 3;
-	CHECK_INT(apply(&ledger, command, true).outcome, OUTCOME_NO_SPACE);
-	command.seq = 4;
-	command.acquire.exact = 64;
-	CHECK_INT(apply(&ledger, command, true).outcome, OUTCOME_DENIED);
-	CHECK_UINT(owned_by(&ledger, 1), 3);
-	ledger_done(&ledger);
-}
-
-/* ---- RELEASE, LEAVE, THAW */
-
 static void release_frees_own_blocks_alone(void)
 {
 	struct ledger ledger = with_a();
@@ -538,15 +516,14 @@ static void weak_until_somebody_owned_it(void)
 {
 	struct ledger ledger = with_a();
 	struct block_row row = { .state = BLOCK_COOLING, .weak = true };
-	struct command command = acquire_of(1, 1, 2, 1);
 
 	row.changed = ++ledger.version;
 	ledger_put_block(&ledger, 40, &row);
 	must(&ledger, thaw_of(1, 40));
 	CHECK(ledger.blocks[40].state == BLOCK_FREE && ledger.blocks[40].weak);
-	command.acquire.use_exact = true;
-	command.acquire.exact = 40;
-	must(&ledger, command);
+	row = (struct block_row){ .state = BLOCK_OWNED, .owner = uid_of(1) };
+	row.changed = ++ledger.version;
+	ledger_put_block(&ledger, 40, &row);
 	must(&ledger, release_of(1, 1, 3, 40));
 	CHECK(ledger.blocks[40].state == BLOCK_COOLING && !ledger.blocks[40].weak);
 	ledger_done(&ledger);
@@ -580,7 +557,6 @@ int main(void)
 	RUN(acquire_when_nothing_is_left);
 	RUN(acquire_is_bounded);
 	RUN(the_first_grant_is_a_fair_share);
-	RUN(acquire_exactly);
 	RUN(release_frees_own_blocks_alone);
 	RUN(leave_cools_everything);
 	RUN(thaw_is_for_keepers_that_saw_it_cool);

@@ -177,6 +177,7 @@ void agent_wire(struct agent *agent, const struct wire_pod *pod)
 	struct pods_sockets sockets = {
 		.route = kernel_route_socket(agent->kernel.kernel),
 		.nft = kernel_nft_socket(agent->kernel.kernel),
+		.range = agent->settings.range,
 	};
 	struct err err = { 0 };
 	int fds[LOCAL_FDS_MAX];

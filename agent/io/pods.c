@@ -14,6 +14,7 @@
 #include "io/attr.h"
 #include "io/host.h"
 #include "io/nft.h"
+#include "io/pod_routes.h"
 #include "io/rtnl.h"
 #include "weft/net.h"
 
@@ -137,30 +138,6 @@ static int make_pair(struct wiring *wiring, struct err *err)
 	return 0;
 }
 
-static void put_pod_routes(struct netlink_batch *batch, const struct wiring *wiring)
-{
-	struct rtnl_route gateway = {
-		.dst = { .ip = WEFT_POD_GATEWAY, .len = 32 },
-		.type = RTN_UNICAST,
-		.scope = RT_SCOPE_LINK,
-		.protocol = RTNL_PROTOCOL_WEFT,
-		.oif = wiring->pod_ifindex,
-	};
-	struct rtnl_route all = {
-		.type = RTN_UNICAST,
-		.scope = RT_SCOPE_UNIVERSE,
-		.protocol = RTNL_PROTOCOL_WEFT,
-		.oif = wiring->pod_ifindex,
-		.via = WEFT_POD_GATEWAY,
-		.onlink = true,
-	};
-
-	rtnl_put_route(batch, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &gateway, netlink_name_text,
-		       "the route to the gateway");
-	rtnl_put_route(batch, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &all, netlink_name_text,
-		       "the default route");
-}
-
 static int set_up_inside(struct wiring *wiring, struct err *err)
 {
 	const struct wire_pod *pod = wiring->pod;
@@ -172,12 +149,16 @@ static int set_up_inside(struct wiring *wiring, struct err *err)
 		.mac = pod->host_mac,
 	};
 	struct netlink_batch batch;
+	struct pod_routes there;
 	int result;
 
 	wiring->pod_ifindex = ifindex_of(wiring->inside.fd, pod->pod_if);
 	if (wiring->pod_ifindex == 0)
 		return err_set(err, ENODEV, "%s vanished from the pod's network namespace",
 			       pod->pod_if);
+	result = pod_routes_read(&wiring->inside, &there, err);
+	if (result < 0)
+		return result;
 	address.ifindex = gateway.ifindex = wiring->pod_ifindex;
 	netlink_batch_init(&batch, &wiring->inside);
 	rtnl_put_link(&batch, RTM_SETLINK, wiring->pod_ifindex, pod->pod_if, IFF_UP, IFF_UP,
@@ -185,7 +166,7 @@ static int set_up_inside(struct wiring *wiring, struct err *err)
 	rtnl_put_address(&batch, RTM_NEWADDR, &address, netlink_name_text, wiring->ip);
 	rtnl_put_neigh(&batch, RTM_NEWNEIGH, &gateway, netlink_name_text,
 		       "the gateway's neighbour");
-	put_pod_routes(&batch, wiring);
+	pod_routes_put(&batch, &there, wiring->pod_ifindex, pod->ip, wiring->host->range);
 	result = netlink_batch_run(&batch, err);
 	netlink_batch_done(&batch);
 	if (result < 0)

@@ -14,6 +14,7 @@
 struct pods_sockets {
 	struct netlink *route; /* of the host */
 	struct netlink *nft;   /* of the host */
+	struct prefix range;   /* of all pods; length 0: not known */
 };
 
 /* Make the pair, set up both ends, allow the pod's source address. Blocks for about 0.4 ms.

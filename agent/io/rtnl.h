@@ -46,7 +46,8 @@ struct rtnl_route {
 	struct prefix dst;
 	uint32_t metric;
 	uint8_t type, scope, protocol;
-	uint32_t table, oif;
+	uint32_t table; /* written: 0 is the main one */
+	uint32_t oif;
 	uint32_t via, src; /* 0: none */
 	bool onlink;
 	bool more; /* read from the kernel only: has what we never set */

@@ -148,9 +148,26 @@ static struct bytes answer_status(const struct local_request *request, const str
 	return frame(&to, arena);
 }
 
+/* What the core advises is for runtimes; a person has weftctl. */
+static struct bytes refuse_duplicate(const struct local_request *request,
+				     const struct answer *answer, struct arena *arena)
+{
+	const struct pod_request *asked = &request->request.pod;
+	const char *advice =
+		arena_printf(arena,
+			     "'weftctl detach %s --ifname %s' takes it back, --ifname adds "
+			     "another",
+			     asked->container_id, asked->ifname);
+
+	assert(advice);
+	return refuse_plainly(answer->text, advice, arena);
+}
+
 struct bytes local_answer_encode(const struct local_request *request, const struct answer *answer,
 				 struct arena *arena)
 {
+	if (answer->code == ANSWER_DUPLICATE && request->plain)
+		return refuse_duplicate(request, answer, arena);
 	if (answer->code != ANSWER_OK)
 		return refuse(request, answer->code, answer->text, answer->details, arena);
 	switch (request->request.type) {

@@ -102,11 +102,11 @@ bool cni_check_env(const struct cni_env *env, struct cni_problem *ret_problem)
 
 /* ---- configuration */
 
-/* Exactly one of ours: "1.0" is not "1.0.0" (CFG5). */
+/* Exactly one of ours: "1.0" is not "1.0.0". */
 static bool take_version(const cJSON *config, struct cni_config *ret, struct cni_problem *problem)
 {
 	const cJSON *member = json_member(config, "cniVersion");
-	const char *said = "0.1.0"; /* what absent and empty mean (CFG4) */
+	const char *said = "0.1.0"; /* what absent and empty mean */
 	char details[TEXT_LEN_MAX + 1];
 
 	if (member && !cJSON_IsString(member))
@@ -142,7 +142,7 @@ static bool take_name(const cJSON *config, struct cni_config *ret, struct cni_pr
 	return true;
 }
 
-/* Nothing is dropped in silence: whoever asks for it would look for it (PREV1, CFG12). */
+/* Nothing is dropped in silence: whoever asks for it would look for it. */
 static bool check_add(const cJSON *config, struct cni_problem *problem)
 {
 	const cJSON *ipam = json_member(json_member(config, "ipam"), "type");
@@ -267,7 +267,7 @@ static cJSON *interface(const struct cni_result *result, const char *name, const
 	return json;
 }
 
-enum { POD_INTERFACE = 1 }; /* its place below; one that is not there ends containerd (RES6) */
+enum { POD_INTERFACE = 1 }; /* its place below; one that is not there ends containerd */
 
 static cJSON *interfaces(const struct cni_result *result)
 {

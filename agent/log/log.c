@@ -10,8 +10,8 @@
 
 enum { LINE_MAX_BYTES = 1024, LINE = 1000 /* one line in a bucket's thousandths */ };
 
-/* In no second does an outsider get more than ten: what was saved up, what comes in that second, and
- * the line that says what was left out. */
+/* In no second does an outsider get more than ten: what was saved up, what comes in that second,
+ * and the line that says what was left out. */
 static const struct {
 	int64_t per_second, burst;
 } limits[LOG_SOURCE_COUNT] = {

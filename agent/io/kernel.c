@@ -206,8 +206,8 @@ static void settle(struct kernel_pass *pass)
 	kernel_state_append(&kernel->settled, &pass->kept);
 	if (!kernel->is_settled)
 		log_line(kernel->log, LOG_INFO,
-			 "the kernel is as wanted: %u things, %u of them added, %u changed, "
-			 "%u others removed",
+			 "%u things are wanted of the kernel -> %u added, %u changed, %u others "
+			 "removed",
 			 pass->wanted, pass->added, pass->changed, pass->removed);
 	kernel->is_settled = true;
 	if (kernel->want.have_tunnel)
@@ -231,7 +231,9 @@ static void say_trouble(struct kernel_pass *pass, struct kernel_report *ret)
 			 "the kernel refused %u of %u things: %s -> tried again at each pass",
 			 pass->failed, pass->wanted, ret->text);
 	else
-		log_line(kernel->log, LOG_INFO, "the kernel takes everything again");
+		log_line(kernel->log, LOG_INFO,
+			 "the kernel takes everything again -> all %u things are set",
+			 pass->wanted);
 }
 
 void kernel_pass(struct kernel *kernel, struct kernel_report *ret)

@@ -100,9 +100,6 @@ static void saved(struct core *core, const struct record *record)
 	case RECORD_TOKEN:
 		core->durable.token = record->token;
 		break;
-	case RECORD_PEER:
-		(void)dial_target(&core->dial, &record->peer);
-		break;
 	}
 }
 
@@ -148,7 +145,6 @@ static void tell_losses(struct core *core, const struct start *start)
 			"node.log cannot be read -> attaching anew, blocks come from the ledger",
 		[STORE_KEEPER] = "keeper.log cannot be read -> this node votes no more",
 		[STORE_PODS] = "pods.log cannot be read -> pods are adopted from their interfaces",
-		[STORE_CACHE] = "the cache cannot be read -> started without it",
 	};
 
 	for (int i = 0; i < STORE_FILE_COUNT; i++)

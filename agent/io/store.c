@@ -19,7 +19,6 @@ static const struct {
 	[STORE_NODE] = { "node.log", true },
 	[STORE_KEEPER] = { "keeper.log", true },
 	[STORE_PODS] = { "pods.log", false },
-	[STORE_CACHE] = { "cache", true },
 };
 
 struct store_job {

@@ -188,13 +188,13 @@ static void lost_is_kept_aside(void)
 	struct world w;
 
 	world_init(&w);
-	REQUIRE(file_replace(&w.disk, "cache", bytes("nonsense"), &err) == 0);
-	CHECK(store_lose(&w.store, STORE_CACHE, 41, &err) == 0);
-	begin(&w, STORE_CACHE, 0);
-	store_append(&w.store, STORE_CACHE, 1, bytes("new"));
+	REQUIRE(file_replace(&w.disk, "keeper.log", bytes("nonsense"), &err) == 0);
+	CHECK(store_lose(&w.store, STORE_KEEPER, 41, &err) == 0);
+	begin(&w, STORE_KEEPER, 0);
+	store_append(&w.store, STORE_KEEPER, 1, bytes("new"));
 	wait_for(&w, 1);
-	check_content(&w.disk, "cache.lost-41", "nonsense");
-	check_content(&w.disk, "cache", "HEADnew");
+	check_content(&w.disk, "keeper.log.lost-41", "nonsense");
+	check_content(&w.disk, "keeper.log", "HEADnew");
 	world_done(&w);
 }
 

@@ -268,7 +268,7 @@ static void fill_settings(struct agent *agent)
 	strcpy(settings->node_ref, options->node_ref);
 	strcpy(settings->agent_version, WEFT_VERSION);
 	settings->range = options->range;
-	settings->block_len = 26;
+	settings->block_len = BLOCK_LEN;
 	settings->pid = (uint32_t)getpid();
 	settings->port = options->port;
 	settings->vxlan_port = options->vxlan_port;

@@ -108,8 +108,18 @@ static bool range_fits(struct core *core)
 	const struct record_node *node = &core->durable.node;
 	char was[TEXT_PREFIX_MAX], is[TEXT_PREFIX_MAX];
 
-	if (uuid_is_zero(&node->cluster) || (node->range.ip == core->settings.range.ip &&
-					     node->range.len == core->settings.range.len))
+	if (uuid_is_zero(&node->cluster))
+		return true;
+	if (node->block_len != BLOCK_LEN) {
+		die(core, out_text(&core->out,
+				   "this node's disk belongs to a cluster in /%u blocks, this "
+				   "agent knows /%u: use the agent that wrote it, or an empty "
+				   "--state",
+				   node->block_len, BLOCK_LEN));
+		return false;
+	}
+	if (node->range.ip == core->settings.range.ip &&
+	    node->range.len == core->settings.range.len)
 		return true;
 	text_prefix(was, node->range.ip, node->range.len);
 	text_prefix(is, core->settings.range.ip, core->settings.range.len);
@@ -156,8 +166,10 @@ static void started(struct core *core, const struct start *start)
 {
 	bool same_boot;
 
+	assert(start->settings->block_len == BLOCK_LEN);
 	core->settings = *start->settings;
 	core->settings.peers = NULL;
+	core->said.incarnation = core->settings.incarnation;
 	core->started = true;
 	core->started_at = core->out.now;
 	core->underlay = start->underlay;
@@ -179,7 +191,6 @@ static void started(struct core *core, const struct start *start)
 	forward_changed(core, FORWARD_ALL);
 	if (keeper_start(core->keeper, &core->settings.uid, start->store_lost[STORE_KEEPER],
 			 &core->out)) {
-		core->settings.keeper_id = keeper_id(core->keeper);
 		core->cluster = keeper_value(core->keeper)->config.cluster;
 		show_keeper_value(core);
 	}

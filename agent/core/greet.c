@@ -13,7 +13,7 @@ void greet_secured(struct core *core, struct link *link)
 	hello->cluster = core->cluster;
 	hello->uid = core->settings.uid;
 	memcpy(hello->name, core->settings.name, sizeof(hello->name));
-	hello->incarnation = core->settings.incarnation;
+	hello->incarnation = core->said.incarnation;
 	hello->nonce = core->settings.nonce;
 	hello->epoch = core->session.epoch;
 	hello->features = core->settings.init && !core_in_cluster(core) ? FEATURE_WILL_FOUND : 0;

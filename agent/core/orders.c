@@ -100,7 +100,7 @@ static uint32_t hunger(const struct core *core)
 		return 0;
 	if (core->blocks.n < core->settings.first_blocks)
 		return core->settings.first_blocks - (uint32_t)core->blocks.n;
-	if (core->blocks.n >= BLOCKS_OWN_WANTED_MAX)
+	if (core->blocks.n >= OWN_BLOCKS_WANTED_MAX)
 		return 0;
 	return counts.free < blocks_low_water(counts.size) || core->pod_requests.n_hungry ? 1 : 0;
 }

@@ -27,11 +27,17 @@ static void wait_on(struct core *core, struct pod *pod, const struct request *re
 
 /* ---- ADD */
 
+static const char *no_further_block(const struct core *core)
+{
+	if (core->blocks.n >= OWN_BLOCKS_WANTED_MAX)
+		return "one node asks for no more";
+	return core->session.why[0] ? core->session.why : "the keeper has not given one yet";
+}
+
 static void say_no_address(const struct core *core, struct answer *ret)
 {
 	struct blocks_counts counts = blocks_count(&core->blocks);
-	const char *why = core->session.why[0] ? core->session.why
-					       : "the keeper has not given one yet";
+	const char *why = no_further_block(core);
 
 	if (clone_alarm(core))
 		answer_say(ret, ANSWER_TRY_LATER,
@@ -96,7 +102,7 @@ static bool block_may_come(const struct core *core)
 {
 	return !clone_alarm(core) && !core->stopping && core->session.state != SESSION_DENIED &&
 	       core->session.state != SESSION_LEFT && !core->session.leave_wanted &&
-	       core->blocks.n < BLOCKS_OWN_WANTED_MAX;
+	       core->blocks.n < OWN_BLOCKS_WANTED_MAX;
 }
 
 static void wait_for_block(struct core *core, const struct request *request)

@@ -25,12 +25,14 @@ struct core {
 	struct out out;
 	bool started, stopping;
 	struct instant started_at;
-	struct settings settings; /* strings are inside; peers is ours */
+	struct settings settings; /* as START told them, never changed after; peers: not kept */
 	struct prng prng;
 	struct underlay underlay;
 
 	struct members members;
-	uint64_t my_version;  /* of our own member record */
+	struct { /* our own member record, as said last: above what others carry of us */
+		uint64_t incarnation, version;
+	} said;
 	uint32_t n_strangers; /* members that the ledger has no row of */
 	bool say_again;       /* our record changed: gossip_self_changed() */
 	struct links links;

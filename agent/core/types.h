@@ -31,7 +31,10 @@ enum {
 	GRANT_BLOCKS_MAX = 16,   /* blocks that one ACQUIRE may give */
 	COMMAND_BLOCKS_MAX = 64, /* blocks that one RELEASE or THAW may name */
 	BLOCKS_MAX = 16384,      /* a /12 in /26 */
-	OWN_BLOCKS_MAX = 256,    /* 16,000 pods on one node */
+	BLOCK_LEN = 26, /* every cluster's; carried by messages and logs, refused if other */
+	BLOCK_SIZE = 64,
+	OWN_BLOCKS_WANTED_MAX = 16, /* a node asks for so many by itself: 1,000 pods */
+	OWN_BLOCKS_MAX = 256,       /* the law's bound for one node, and every array's */
 	KEEPERS_MAX = 5,
 	PODS_MAX = 16384,
 	TRY_INSTEAD_MAX = 8,

@@ -160,7 +160,7 @@ static void settings_fill(struct world *world, const struct node *node, struct s
 		.vtep_mac = vtep_mac(node),
 		.agent_version = "sim",
 		.range = world->range,
-		.block_len = 26,
+		.block_len = BLOCK_LEN,
 		.port = NET_PORT,
 		.vxlan_port = NET_PORT,
 		.vni = NET_PORT,

@@ -356,13 +356,19 @@ static void act(struct ledger *ledger, const struct command *command, struct pee
 	}
 }
 
+/* What it was answered then, in words that are true now: a pod may wait for it. */
 static void repeat_reply(const struct stored_reply *stored, struct reply *reply)
 {
-	say(reply, stored->outcome, "this command has come before -> the same answer");
+	if (stored->outcome == OUTCOME_OK) {
+		say(reply, OUTCOME_OK, "done already -> the ledger shows it");
+	} else if (stored->outcome == OUTCOME_NO_SPACE) {
+		say(reply, OUTCOME_NO_SPACE, "no block was free when it was asked for -> ask anew");
+		reply->retry_ms = LEDGER_NO_SPACE_RETRY_MS;
+	} else {
+		say(reply, stored->outcome, "denied when it was asked for -> nothing granted");
+	}
 	reply->n_blocks = stored->n_blocks;
 	memcpy(reply->blocks, stored->blocks, sizeof(reply->blocks));
-	if (stored->outcome == OUTCOME_NO_SPACE)
-		reply->retry_ms = LEDGER_NO_SPACE_RETRY_MS;
 }
 
 /* Seq 0 is none: last_seq is 0 after ATTACH, whose reply must not answer another command. */

@@ -355,6 +355,7 @@ static void a_repeat_gets_the_same_answer(void)
 	CHECK_UINT(again.n_blocks, 3);
 	CHECK_MEM(again.blocks, first.blocks, sizeof(first.blocks));
 	CHECK_UINT(again.epoch, 1);
+	CHECK(says(&again, "done already"));
 	CHECK_UINT(owned_by(&ledger, 1), 5);
 	/* Also another command under the same seq: the seq names it. */
 	refused(&ledger, release_of(1, 1, 2, first.blocks[0]), OUTCOME_OK);
@@ -406,6 +407,8 @@ static void acquire_when_nothing_is_left(void)
 	must(&ledger, thaw_of(1, 0));
 	reply = refused(&ledger, acquire_of(2, 1, 1, 1), OUTCOME_NO_SPACE);
 	CHECK_UINT(reply.n_blocks, 0);
+	CHECK(says(&reply, "no block was free when it was asked for"));
+	CHECK_UINT(reply.retry_ms, 5000);
 	must(&ledger, acquire_of(2, 1, 2, 1));
 	check_ledger(&ledger);
 	ledger_done(&ledger);

@@ -20,10 +20,10 @@ void answer_pod(struct core *core, const struct pod *pod, uint32_t client)
 	struct answer *ok = answer(core, client);
 
 	memcpy(ok->host_if, pod->host_if, sizeof(ok->host_if));
-	ok->ip = pod->record.ip;
-	ok->mtu = pod->record.mtu;
+	ok->ip = pod->ip;
+	ok->mtu = pod->mtu;
 	ok->host_mac = pod_host_mac();
-	ok->pod_mac = pod->pod_mac;
+	ok->pod_mac = pod_mac_of(pod->ip);
 }
 
 void answer_done(struct core *core, uint32_t client)

@@ -184,9 +184,9 @@ static void add_pods(struct core *core, struct forward *forward)
 		if (!pod_is_wanted(pod))
 			continue;
 		memcpy(want->host_if, pod->host_if, sizeof(want->host_if));
-		want->ip = pod->record.ip;
-		want->pod_mac = pod->pod_mac;
-		pod_alias(&pod->record, want->alias);
+		want->ip = pod->ip;
+		want->pod_mac = pod_mac_of(pod->ip);
+		pod_alias(pod, want->alias);
 		forward->n_pods++;
 	}
 	qsort(pods, forward->n_pods, sizeof(*pods), pod_cmp);

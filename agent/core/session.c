@@ -44,8 +44,8 @@ static void own(struct core *core, uint32_t index)
 		return;
 	block = blocks_add(&core->blocks, index, &core->prng, core->out.now);
 	for (size_t i = 0; i < core->pods.n; i++)
-		if (blocks_of_ip(&core->blocks, core->pods.items[i]->record.ip) == block)
-			blocks_use(&core->blocks, core->pods.items[i]->record.ip);
+		if (blocks_of_ip(&core->blocks, core->pods.items[i]->ip) == block)
+			blocks_use(&core->blocks, core->pods.items[i]->ip);
 	blocks_changed(core);
 }
 

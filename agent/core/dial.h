@@ -28,8 +28,9 @@ struct dial_target {
 };
 
 struct dial {
-	size_t n, cap;
-	struct dial_target *targets; /* owned; found by endpoint */
+	size_t n, cap, cap_by_endpoint;
+	struct dial_target *targets; /* owned; in order of coming */
+	uint32_t *by_endpoint;       /* owned; their positions, in order of endpoint */
 };
 
 struct core;

@@ -114,6 +114,15 @@ static inline bool boot_eq(const struct boot_id *a, const struct boot_id *b)
 	return memcmp(a->b, b->b, sizeof(a->b)) == 0;
 }
 
+static inline int endpoint_cmp(const struct endpoint *a, const struct endpoint *b)
+{
+	if (a->ip_len != b->ip_len)
+		return a->ip_len < b->ip_len ? -1 : 1;
+	if (a->port != b->port)
+		return a->port < b->port ? -1 : 1;
+	return memcmp(a->ip, b->ip, a->ip_len);
+}
+
 static inline bool endpoint_eq(const struct endpoint *a, const struct endpoint *b)
 {
 	return a->ip_len == b->ip_len && a->port == b->port && memcmp(a->ip, b->ip, a->ip_len) == 0;

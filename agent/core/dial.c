@@ -18,7 +18,8 @@ void dial_done(struct dial *dial)
 	*dial = (struct dial){ 0 };
 }
 
-/* Where this endpoint is or belongs in the index. While links are wanted every member is looked up. */
+/* Where this endpoint is or belongs in the index: while links are wanted every member is looked up.
+ */
 static size_t position(const struct dial *dial, const struct endpoint *endpoint)
 {
 	size_t low = 0, high = dial->n;

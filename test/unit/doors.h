@@ -1,6 +1,6 @@
 /* One core through its door, among peers that the test plays: they greet, tell of members and show
- * a ledger that the test keeps with ledgers.h. Files are stored and pods are wired at once. What the
- * core asked for stays here until door_forget(). The core is number 5 and runs at endpoint_of(5). */
+ * a ledger that the test keeps with ledgers.h. Files are stored and pods are wired at once. What
+ * the core asked for stays here until door_forget(). It is number 5 and runs at endpoint_of(5). */
 #pragma once
 
 #include "base/xalloc.h"

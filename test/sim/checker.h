@@ -1,8 +1,8 @@
 #pragma once
 /*
- * The judge with global knowledge. It sees what an outsider could: answers,
- * stored records, host ends, messages on the wire, and the read-only look inside of core/inspect.h.
- * It stops the run at the first broken rule, with the rule's name:
+ * The judge with global knowledge. It sees what an outsider could: answers, stored records, host
+ * ends, messages on the wire, and the read-only look inside of core/inspect.h. It stops the run at
+ * the first broken rule, with the rule's name:
  *
  *   V1   a version of the ledger has one value, built on the version before
  *   V2   an address is in use only where its block is owned
@@ -18,6 +18,8 @@
  *   V11  a block cools before somebody else owns it
  *   L1   once faults stop, all show the newest version, and what was asked for is done
  *   L3   below low water, with something free, a block comes within seconds
+ *   ways what a node wants of its kernel leads to whom its view shows attached, and a route to the
+ *        owner of each block in it: who has left has no FDB entry, no route, no place in the filter
  */
 #include "chosen.h"
 #include "core/action.h"

@@ -29,8 +29,10 @@ struct door {
 	struct ledger ledger; /* what the peers show */
 	uint32_t accepted;    /* the last link that a peer dialled */
 	bool refuse_stores;
+	uint32_t slow; /* the link whose peer reads nothing; all others read at once */
 
-	size_t n_sent, n_dials, n_stores, n_forwards, n_wires, n_unwires, n_answers;
+	size_t n_sent, n_dials, n_stores, n_forwards, n_pods_only, n_wires, n_unwires, n_answers;
+	bool want_came_late;    /* a FORWARD after an UNWIRE that it should have come before */
 	struct door_sent *sent; /* owned; the first 256 */
 	struct door_dial dials[64];
 	enum store_file stores[64]; /* which file, in order */
@@ -38,8 +40,9 @@ struct door {
 	struct forward pods;        /* the last that had pods: their array is owned */
 	struct answer answer;       /* the last one */
 	uint32_t hung_up[64];
-	size_t n_hung_up;
-	char said[8192]; /* decisions, each with a newline */
+	size_t n_hung_up, n_saved;
+	struct record saved[256]; /* of node.log and pods.log, for the next life */
+	char said[8192];          /* decisions, each with a newline */
 };
 
 static inline void door_step(struct door *door, struct event event);
@@ -49,6 +52,8 @@ static inline void door_step(struct door *door, struct event event);
 static inline void door_forget(struct door *door)
 {
 	door->n_sent = door->n_dials = door->n_stores = door->n_forwards = 0;
+	door->n_pods_only = 0;
+	door->want_came_late = false;
 	door->n_wires = door->n_unwires = door->n_answers = door->n_hung_up = 0;
 	door->said[0] = '\0';
 }
@@ -80,6 +85,8 @@ static inline void door_keep_forward(struct door *door, const struct forward *fo
 	struct forward *keep = &door->forward, old = *keep;
 
 	door->n_forwards++;
+	door->n_pods_only += forward->pods_only;
+	door->want_came_late |= door->n_unwires > 0;
 	door->pods.n_pods = forward->n_pods;
 	door->pods.pods =
 		door_copy(door->pods.pods, forward->pods, forward->n_pods * sizeof(*forward->pods));
@@ -96,6 +103,14 @@ static inline void door_keep_forward(struct door *door, const struct forward *fo
 	keep->pods = NULL;
 }
 
+static inline void door_keep_store(struct door *door, const struct action *action)
+{
+	if (door->n_stores < 64)
+		door->stores[door->n_stores++] = action->store.file;
+	for (size_t i = 0; !door->refuse_stores && i < action->store.n && door->n_saved < 256; i++)
+		door->saved[door->n_saved++] = action->store.records[i];
+}
+
 static inline void door_keep(struct door *door, const struct action *action)
 {
 	size_t len = strlen(door->said);
@@ -105,8 +120,8 @@ static inline void door_keep(struct door *door, const struct action *action)
 	else if (action->type == ACTION_DIAL && door->n_dials < 64)
 		door->dials[door->n_dials++] =
 			(struct door_dial){ action->dial.link, action->dial.to };
-	else if (action->type == ACTION_STORE && door->n_stores < 64)
-		door->stores[door->n_stores++] = action->store.file;
+	else if (action->type == ACTION_STORE)
+		door_keep_store(door, action);
 	else if (action->type == ACTION_HANGUP && door->n_hung_up < 64)
 		door->hung_up[door->n_hung_up++] = action->hangup.link;
 	else if (action->type == ACTION_FORWARD)
@@ -126,6 +141,9 @@ static inline void door_keep(struct door *door, const struct action *action)
 /* The event that answers an action at once; EVENT_TYPE_COUNT: none does. */
 static inline struct event door_answer(const struct door *door, const struct action *action)
 {
+	if (action->type == ACTION_SEND && action->send.link != door->slow)
+		return (struct event){ .type = EVENT_LINK_WRITABLE,
+				       .link.link = action->send.link };
 	if (action->type == ACTION_STORE)
 		return (struct event){ .type = EVENT_STORED,
 				       .stored = { .tag = action->store.tag,
@@ -169,7 +187,7 @@ static inline void door_init(struct door *door)
 	door->settings = (struct settings){
 		.uid = uid_of(DOOR_SELF),
 		.incarnation = 3,
-		.nonce = 500,
+		.nonce = 7,
 		.seed = 1,
 		.boot = boot_of(DOOR_SELF),
 		.vtep_mac = { { 2, 0, 0, 0, 0, DOOR_SELF } },
@@ -216,6 +234,24 @@ static inline void door_start(struct door *door)
 	door_step(door, (struct event){ .type = EVENT_START, .start = &start });
 }
 
+/* The process was killed and its next life reads what this one stored. */
+static inline void door_again(struct door *door)
+{
+	struct door *dead = xmemdup(door, sizeof(*door));
+
+	core_free(dead->core);
+	door->core = core_new();
+	door->settings.incarnation++;
+	door->settings.nonce++;
+	door_forget(door);
+	door->n_saved = 0;
+	for (size_t i = 0; i < dead->n_saved; i++) {
+		door->saved[door->n_saved++] = dead->saved[i];
+		door_step(door, (struct event){ .type = EVENT_SAVED, .saved = &dead->saved[i] });
+	}
+	free(dead);
+}
+
 /* Nothing but time passes, and each deadline in it is kept. */
 static inline void door_wait(struct door *door, int64_t ms)
 {
@@ -240,8 +276,6 @@ static inline void door_hear(struct door *door, uint32_t link, const struct mess
 {
 	door_step(door, (struct event){ .type = EVENT_LINK_MESSAGE,
 					.link = { .link = link, .message = message } });
-	/* What it sends is read at once. */
-	door_step(door, (struct event){ .type = EVENT_LINK_WRITABLE, .link.link = link });
 }
 
 static inline struct hello door_hello_of(const struct door *door, unsigned number)

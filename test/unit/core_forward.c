@@ -24,13 +24,13 @@ static bool tunnel_takes_from(const struct door *door, unsigned number)
 static uint32_t first_block_of(const struct door *door, unsigned number)
 {
 	struct uid uid = uid_of(number);
+	uint32_t block = 0;
 
-	for (uint32_t i = 0; i < door->ledger.n_blocks; i++)
-		if (door->ledger.blocks[i].state == BLOCK_OWNED &&
-		    uid_eq(&door->ledger.blocks[i].owner, &uid))
-			return i;
-	REQUIRE(!"a block");
-	return 0;
+	/* Its owner is zero unless it is owned. */
+	while (block < door->ledger.n_blocks && !uid_eq(&door->ledger.blocks[block].owner, &uid))
+		block++;
+	REQUIRE(block < door->ledger.n_blocks);
+	return block;
 }
 
 /* The route that a packet to this block takes: the longest prefix, the smallest metric. */

@@ -100,6 +100,7 @@ static enum log_source source_of(enum event_type type)
 		return LOG_PODS;
 	case EVENT_SAVED:
 	case EVENT_START:
+	case EVENT_PEERS:
 	case EVENT_UNDERLAY:
 	case EVENT_KERNEL:
 	case EVENT_STOP:
@@ -229,7 +230,10 @@ static int begin(struct agent *agent, struct start *start, struct err *err)
 	if (result < 0)
 		return result;
 	agent_event(agent, &(struct event){ .type = EVENT_START, .start = start });
-	return agent->end == AGENT_DIED ? err_set(err, EINVAL, "cannot start") : 0;
+	if (agent->end == AGENT_DIED)
+		return err_set(err, EINVAL, "cannot start");
+	agent_peers_start(agent);
+	return 0;
 }
 
 /* Last: whoever finds a socket to ask must get answers. */
@@ -254,6 +258,7 @@ static int open_parts(struct agent *agent, struct err *err)
 		return result;
 	agent->has_loop = true;
 	loop_timer_init(&agent->loop, &agent->stop_timer, on_stop_timer, agent);
+	agent_peers_open(agent);
 	result = tcp_init(&agent->tcp, &agent->loop, agent->options->port, &agent_tcp_owner, agent,
 			  err);
 	if (result < 0)
@@ -298,9 +303,10 @@ int agent_run(struct agent *agent)
 	if (loop_working(&agent->loop) > 0) {
 		/* Waiting for a worker that hangs in a disk would keep the next agent out. */
 		if (agent->end == AGENT_STOPPED)
-			log_line(agent->log, LOG_WARN,
-				 "the disk or the kernel does not finish what was begun -> not "
-				 "waited for");
+			log_line(
+				agent->log, LOG_WARN,
+				"the disk, the kernel or DNS does not finish what was begun -> not "
+				"waited for");
 		_exit(agent->end == AGENT_DIED);
 	}
 	return agent->end == AGENT_DIED;
@@ -316,6 +322,7 @@ void agent_done(struct agent *agent)
 	agent_kernel_close(agent);
 	if (agent->has_loop) {
 		loop_timer_close(&agent->stop_timer);
+		loop_timer_close(&agent->names_timer);
 		loop_done(&agent->loop); /* nothing is called back from here on */
 	}
 	if (agent->has_tcp)
@@ -331,7 +338,7 @@ void agent_done(struct agent *agent)
 	kernel_free(agent->kernel.kernel);
 	free(agent->frame);
 	free(agent->record);
-	free(agent->peers);
+	agent_peers_free(agent);
 	directory_close(&agent->run);
 	directory_close(&agent->state);
 }

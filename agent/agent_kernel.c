@@ -74,9 +74,9 @@ static void tell_gone(struct agent *agent, const struct kernel_news *news);
 
 /* ---- what others did */
 
-static void look_at_underlay(struct agent *agent)
+void agent_kernel_look_at_underlay(struct agent *agent)
 {
-	uint32_t peers[OPTIONS_PEERS_MAX];
+	uint32_t peers[AGENT_PEERS_MAX];
 	struct underlay *was = &agent->underlay, is;
 	struct host_wish wish;
 
@@ -111,7 +111,7 @@ static void on_news_timer(void *arg)
 	if (agent->end != AGENT_GOES_ON)
 		return;
 	if (news.underlay)
-		look_at_underlay(agent);
+		agent_kernel_look_at_underlay(agent);
 	if (news.pods)
 		look_at_pods(agent);
 	if (news.drift)

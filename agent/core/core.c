@@ -162,6 +162,16 @@ static void tell_losses(struct core *core, const struct start *start)
 			out_trace(&core->out, TRACE_ERR, "%s", lost[i]);
 }
 
+static void peers_known(struct core *core, size_t n, const struct endpoint *peers,
+			const char *missing)
+{
+	for (size_t i = 0; i < n; i++)
+		dial_configured(&core->dial, &peers[i]);
+	core->missing_peer[0] = '\0';
+	if (missing && strlen(missing) < sizeof(core->missing_peer))
+		memcpy(core->missing_peer, missing, strlen(missing) + 1);
+}
+
 static void started(struct core *core, const struct start *start)
 {
 	bool same_boot;
@@ -169,6 +179,7 @@ static void started(struct core *core, const struct start *start)
 	assert(start->settings->block_len == BLOCK_LEN);
 	core->settings = *start->settings;
 	core->settings.peers = NULL;
+	core->settings.missing_peer = NULL;
 	core->said.incarnation = core->settings.incarnation;
 	core->started = true;
 	core->started_at = core->out.now;
@@ -178,8 +189,8 @@ static void started(struct core *core, const struct start *start)
 	say_underlay(core, &start->underlay);
 	if (!range_fits(core))
 		return;
-	for (size_t i = 0; i < start->settings->n_peers; i++)
-		dial_configured(&core->dial, &start->settings->peers[i]);
+	peers_known(core, start->settings->n_peers, start->settings->peers,
+		    start->settings->missing_peer);
 	core->cluster = core->durable.node.cluster;
 	same_boot = boot_eq(&core->durable.token.boot, &core->settings.boot);
 	blocks_init(&core->blocks, core->settings.range,
@@ -401,6 +412,10 @@ static void fold(struct core *core, const struct event *event)
 		break;
 	case EVENT_POD_UNWIRED:
 		pod_steps_unwired(core, event->pod.job, event->pod.error, event->pod.text);
+		break;
+	case EVENT_PEERS:
+		peers_known(core, event->peers.n, event->peers.peers, event->peers.missing);
+		greet_found(core);
 		break;
 	case EVENT_UNDERLAY:
 		underlay_changed(core, event->underlay);

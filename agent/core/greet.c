@@ -246,6 +246,13 @@ void greet_waiting_for(const struct core *core, char text[static TEXT_LEN_MAX + 
 	text[0] = '\0';
 	if (core_in_cluster(core))
 		return;
+	if (core->missing_peer[0] && (core->settings.init || core->dial.n == 0)) {
+		text_line(text,
+			  "%s waits for --peer %s, whose name has no address now; it is asked for "
+			  "again every few seconds",
+			  core->settings.init ? "--init" : "this node", core->missing_peer);
+		return;
+	}
 	if (!core->settings.init) {
 		text_line(text,
 			  core->dial.n ? "no cluster found yet: asking every --peer; one node must "

@@ -37,6 +37,7 @@ struct core {
 	bool say_again;       /* our record changed: gossip_self_changed() */
 	struct links links;
 	struct dial dial;
+	char missing_peer[NAME_LEN_MAX + 1]; /* a --peer that is not known now; or empty */
 
 	struct ledger view;  /* what we show and act on */
 	struct uuid cluster; /* from disk or the view; zero: none yet */

@@ -40,8 +40,13 @@ static int keep_others_out(const struct directory *dir, struct err *err)
 		return err_set(err, errno, "look at directory '%s'", dir->path);
 	if (stat.st_uid != geteuid())
 		return err_set(err, EPERM, "use directory '%s' of user %u", dir->path, stat.st_uid);
+	/* As /tmp is: made for everybody to write to. */
+	if (stat.st_mode & S_ISVTX)
+		return err_set(err, EINVAL,
+			       "'%s' is a directory that everybody shares: name one of Weft's own",
+			       dir->path);
 	if ((stat.st_mode & (S_IWGRP | S_IWOTH)) != 0 &&
-	    fchmod(dir->fd, stat.st_mode & ~(mode_t)(S_IFMT | S_ISVTX | S_IWGRP | S_IWOTH)) < 0)
+	    fchmod(dir->fd, stat.st_mode & ~(mode_t)(S_IFMT | S_IWGRP | S_IWOTH)) < 0)
 		return err_set(err, errno, "keep others from writing to '%s'", dir->path);
 	return 0;
 }

@@ -339,6 +339,12 @@ static void others_are_kept_out(void)
 	struct stat stat;
 
 	REQUIRE(chmod(path, 01777) == 0);
+	CHECK_INT(directory_open(&dir, path, &err), -EINVAL);
+	CHECK(strstr(err.text, "everybody shares") != NULL);
+	REQUIRE(fstat(dir.fd, &stat) == 0);
+	CHECK_UINT(stat.st_mode & 07777, 01777);
+	directory_close(&dir);
+	REQUIRE(chmod(path, 0777) == 0);
 	CHECK_INT(directory_open(&dir, path, &err), 0);
 	REQUIRE(fstat(dir.fd, &stat) == 0);
 	CHECK_UINT(stat.st_mode & 07777, 0755);

@@ -22,6 +22,9 @@ void agent_trace(struct agent *agent, enum trace_level level, const char *text)
 	};
 	enum log_source source = level == TRACE_PEER ? LOG_OUTSIDER : agent->source;
 
+	if (source == LOG_OUTSIDER && level == TRACE_ERR)
+		source = LOG_ALARM;
+
 	log_limited(agent->log, source, as[level], "%s", text);
 }
 

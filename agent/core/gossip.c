@@ -226,13 +226,12 @@ static void doubt_keeper(struct core *core, const struct link *link, uint64_t ve
 		return;
 	core->keeper_doubted = true;
 	keeper_distrust(core->keeper, &core->out);
-	out_trace(
-		&core->out, TRACE_ERR,
-		"%s shows ledger version %llu, this keeper's own log ends at %llu: the log was "
-		"rolled back -> no more "
-		"votes from here; owned blocks go on serving, new blocks need the keepers rebuilt",
-		link->name, (unsigned long long)version,
-		(unsigned long long)keeper_value(core->keeper)->version);
+	out_trace(&core->out, TRACE_ERR,
+		  "%s shows ledger version %llu, this keeper's own log ends at %llu: the log was "
+		  "rolled back -> no more votes from here, owned blocks go on serving -> rebuild "
+		  "the keepers; if nobody restored this disk, stop that node and restart the agent",
+		  link->name, (unsigned long long)version,
+		  (unsigned long long)keeper_value(core->keeper)->version);
 }
 
 void gossip_ping(struct core *core, struct link *link, const struct ping *ping)
@@ -295,9 +294,30 @@ static void take_feed(struct core *core, struct link *link, const struct feed *f
 	}
 }
 
+/* The digest is no secret, so anybody can make whole rows that fit it: only who is attached in our
+ * own log may speak against it. Of a log that lost all its members nobody can tell. */
+static bool may_contradict(const struct core *core, const struct link *link)
+{
+	const struct peer_row *row = ledger_peer_by_uid(&core->view, &link->uid);
+
+	return row && row->status == PEER_ATTACHED;
+}
+
+/* Chosen by us, as this ledger tells: under the keeper id of our log, not one of another life. */
+static bool names_our_log(const struct core *core, const struct ledger *ledger)
+{
+	const struct ledger_config *config = &ledger->config;
+
+	for (size_t i = 0; i < config->n_keepers; i++)
+		if (uid_eq(&config->keeper_uid[i], &core->settings.uid) &&
+		    config->keeper_id[i] == keeper_id(core->keeper))
+			return true;
+	return false;
+}
+
 /* A voter learns nothing from gossip: it is the source. But whole, digested rows beyond its own
- * value are evidence that its log lost something. A mere number in a PING is not: any peer could
- * silence the keeper with one. */
+ * value, from a member, are evidence that its log lost something. A mere number in a PING is not:
+ * any peer could silence the keeper with one. */
 static void hold_against_own(struct core *core, struct link *link, const struct feed *feed)
 {
 	struct ledger scratch;
@@ -305,12 +325,19 @@ static void hold_against_own(struct core *core, struct link *link, const struct 
 
 	if (feed->upto <= core->view.version)
 		return;
+	if (!may_contradict(core, link)) {
+		out_trace(&core->out, TRACE_PEER,
+			  "%s shows a newer ledger than this keeper's own and is not attached -> "
+			  "not believed",
+			  link->name);
+		return;
+	}
 	ledger_init(&scratch);
 	ledger_copy(&scratch, &core->view);
 	result = intake_feed(&link->intake, &scratch, feed);
 	if (result != INTAKE_MORE)
 		intake_restart(&link->intake, core->view.version);
-	if (result == INTAKE_SHOWN && ledger_is_keeper(&scratch, &core->settings.uid)) {
+	if (result == INTAKE_SHOWN && names_our_log(core, &scratch)) {
 		doubt_keeper(core, link, scratch.version);
 		want_feed(core, link, core->view.version); /* now as everybody else: to show it */
 	} else if (result == INTAKE_GAP) {

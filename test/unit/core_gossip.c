@@ -299,6 +299,57 @@ static void a_transfer_under_way_does_not_change_the_cluster(void)
 	door_done(&door);
 }
 
+static void found(struct door *door)
+{
+	door_init(door);
+	door->settings.init = door->settings.init_alone = true;
+	door->settings.new_cluster.b[0] = 0xc1;
+	door->settings.keeper_id = 77;
+	door_start(door);
+	door_wait(door, 3000);
+	CHECK(door_said(door, "founding a cluster here"));
+	CHECK(core_inspect_view(door->core)->version > 0);
+}
+
+/* What the keeper shows and one row more, with the digest that belongs to it. */
+static void forge(struct door *door, unsigned who)
+{
+	struct command attach = attach_of(who, "nobody", 0, 1, 1);
+
+	ledger_done(&door->ledger);
+	ledger_init(&door->ledger);
+	ledger_copy(&door->ledger, core_inspect_view(door->core));
+	must(&door->ledger, attach);
+}
+
+static bool voter_says_no(struct door *door)
+{
+	return door_said(door, "no more votes from here");
+}
+
+/* Rows that fit their digest can be made by anybody; a log is doubted on a member's word. */
+static void a_stranger_does_not_silence_the_keeper(void)
+{
+	struct message attach = { .type = MESSAGE_COMMAND };
+	struct door door;
+	uint32_t link;
+
+	found(&door);
+	link = linked(&door, 20);
+	forge(&door, 30);
+	door_show(&door, link, 0);
+	CHECK(!voter_says_no(&door));
+	CHECK(door_said(&door, "is not attached -> not believed"));
+	/* It attaches, in our own log: now its word counts. */
+	attach.command = attach_of(20, "node-20", 0, 1, 1);
+	door_hear(&door, link, &attach);
+	CHECK(ledger_peer(core_inspect_view(door.core), "node-20") != NULL);
+	forge(&door, 31);
+	door_show(&door, link, 0);
+	CHECK(voter_says_no(&door));
+	door_done(&door);
+}
+
 /* What a slow neighbour has not read yet is not sent after: it gets the newest when it reads. */
 static void nothing_queues_behind_a_slow_reader(void)
 {
@@ -334,6 +385,7 @@ int main(void)
 	RUN(a_ledger_that_cannot_be_ours_ends_the_link);
 	RUN(a_ledger_of_another_range_leads_nowhere);
 	RUN(a_transfer_under_way_does_not_change_the_cluster);
+	RUN(a_stranger_does_not_silence_the_keeper);
 	RUN(nothing_queues_behind_a_slow_reader);
 	return check_report();
 }

@@ -234,7 +234,7 @@ void greet_bye(struct core *core, struct link *link, const struct bye *bye)
 	if (bye->reason == BYE_CLUSTER_MISMATCH && link->dialled)
 		dial_mismatched(core, &link->remote);
 	for (size_t i = 0; link->dialled && bye->reason == BYE_FULL && i < bye->n_try_instead; i++)
-		(void)dial_target(&core->dial, &bye->try_instead[i]);
+		dial_offered(core, &bye->try_instead[i]);
 	if (link->state == LINK_DRAIN)
 		return;
 	link_close(link, out_text(&core->out, "it said goodbye: %s", bye->text), &core->out);

@@ -17,9 +17,7 @@ enum {
 
 int agent_kernel_open(struct agent *agent, struct err *err)
 {
-	int result = kernel_new(agent->log, &agent->kernel.kernel, err);
-
-	return result == -EPERM ? err_wrap(err, "the agent needs CAP_NET_ADMIN") : result;
+	return kernel_new(agent->log, &agent->kernel.kernel, err);
 }
 
 /* ---- passes */

@@ -109,6 +109,30 @@ static bool owns(const struct core *core, uint32_t index)
 	       uid_eq(&core->view.blocks[index].owner, &core->settings.uid);
 }
 
+bool session_may_own(const struct core *core, uint32_t ip)
+{
+	return !session_is_shown(core) || !prefix_has(core->settings.range, ip) ||
+	       owns(core, (ip - core->settings.range.ip) / BLOCK_SIZE);
+}
+
+static void say_foreign(struct core *core)
+{
+	for (size_t i = 0; i < core->pods.n; i++) {
+		const struct pod *pod = core->pods.items[i];
+		char ip[TEXT_IP4_MAX];
+
+		if (pod->state != POD_UP || session_may_own(core, pod->ip))
+			continue;
+		text_ip4(ip, pod->ip);
+		out_trace(
+			&core->out, TRACE_WARN,
+			"pod %s has %s, of a block that is not this node's -> kept, no other node "
+			"reaches it: make it anew (weftctl pods lists all such)",
+			pod->container_id, ip);
+		return;
+	}
+}
+
 /* Take over what the view says is ours: known order first (the node address is in the earliest),
  * then by index. */
 static bool adopt_blocks(struct core *core)
@@ -185,6 +209,7 @@ static void look(struct core *core)
 	struct session *session = &core->session;
 	const struct peer_row *row = session_my_row(core);
 	bool mine = row && uid_eq(&row->uid, &core->settings.uid);
+	bool changed;
 
 	session->look_again = false;
 	if (session->state == SESSION_ATTACHING && mine && row->nonce == session->nonce &&
@@ -214,8 +239,10 @@ static void look(struct core *core)
 	orders_settle(core);
 	if (!session_is_shown(core) || core->orders.state != ORDERS_NONE)
 		return;
-	if (!adopt_blocks(core) && all_confirmed(core) &&
-	    core->durable.node.epoch == session->epoch &&
+	changed = adopt_blocks(core);
+	if (changed)
+		say_foreign(core);
+	if (!changed && all_confirmed(core) && core->durable.node.epoch == session->epoch &&
 	    core->durable.token.epoch == session->epoch && core->durable.token.seq == session->seq)
 		return;
 	durable_begin(core, DURABLE_BLOCKS);

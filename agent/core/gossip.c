@@ -3,8 +3,6 @@
 #include "base/text.h"
 #include "core/state.h"
 
-enum { SELF_AHEAD_MAX = 1 << 20 };
-
 static void touch(struct core *core, struct link *link)
 {
 	struct instant idle = instant_add_ms(link->flushed_at, LINK_FLUSH_MS);
@@ -103,22 +101,12 @@ void gossip_link_up(struct core *core, struct link *link)
 }
 
 /* Somebody carries a statement of ours that is newer than what we said: a life whose disk was
- * rolled back, or a clone. Saying something newer still ends it; if a living clone answers in kind,
- * that is an alarm. */
+ * rolled back, a clone, or a lie. Saying something newer still ends it, whatever the numbers are
+ * (members.c); if a living clone answers in kind, that is an alarm. */
 static void outdo(struct core *core, const struct link *link, const struct member_update *update)
 {
-	uint64_t ahead = update->incarnation - core->said.incarnation;
-
-	/* Each life counts one: a jump like this is a lie, and following it would use the numbers
-	 * up. */
-	if (ahead > SELF_AHEAD_MAX || update->version > UINT64_MAX - SELF_AHEAD_MAX) {
-		out_trace(&core->out, TRACE_PEER,
-			  "%s tells of a life of this node that cannot be -> ignored", link->name);
-		return;
-	}
 	core->said.incarnation = update->incarnation;
-	if (update->version > core->said.version)
-		core->said.version = update->version;
+	core->said.version = update->version;
 	gossip_self_changed(core);
 	if (update->body.nonce != core->settings.nonce)
 		clone_met(core, update->body.nonce);

@@ -142,12 +142,56 @@ static void nobody_speaks_for_us(void)
 		CHECK_UINT(ours->body.vtep_ip, 0xc0000200 + DOOR_SELF);
 	}
 	CHECK(door_said(&door, "node-2 has a newer statement about this node than it made itself"));
-	/* A life that cannot be: following it would use the numbers up. */
-	door_forget(&door);
-	door_tell(&door, a, door_member_of(DOOR_SELF, UINT64_MAX, 1));
+	door_done(&door);
+}
+
+/* No number is the last word about us: neither that of a life that cannot be, nor the next that is
+ * said in its place. */
+static void no_number_is_too_high_to_be_outdone(void)
+{
+	static const struct {
+		uint64_t incarnation, version;
+	} lies[] = { { UINT64_C(1) << 40, UINT64_MAX },
+		     { UINT64_C(1) << 63, UINT64_MAX },
+		     { UINT64_MAX, UINT64_MAX } };
+	const struct member_update *ours;
+	uint32_t a, b;
+	struct door door;
+
+	between_two(&door, &a, &b);
+	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+		struct member_update lie =
+			door_member_of(DOOR_SELF, lies[i].incarnation, lies[i].version);
+
+		lie.body.vtep_ip = 0x01020304;
+		door_forget(&door);
+		door_tell(&door, a, lie);
+		door_wait(&door, 100);
+		ours = said_of(&door, a, DOOR_SELF);
+		REQUIRE(ours != NULL);
+		CHECK_UINT(ours->incarnation, lies[i].incarnation);
+		CHECK_UINT(ours->version, 0); /* one more than the highest */
+		CHECK_UINT(ours->body.vtep_ip, 0xc0000200 + DOOR_SELF);
+	}
+	door_done(&door);
+}
+
+/* One statement of a stranger with the highest numbers does not stay: the node's own is newer. */
+static void a_lie_about_another_does_not_last(void)
+{
+	struct member_update lie = door_member_of(9, UINT64_MAX, UINT64_MAX);
+	uint32_t a, b;
+	struct door door;
+
+	between_two(&door, &a, &b);
+	lie.body.vtep_ip = 0x01020304;
+	door_tell(&door, a, door_member_of(9, 1, 1));
+	door_tell(&door, b, lie);
+	door_tell(&door, a, door_member_of(9, 1, 2));
 	door_wait(&door, 100);
-	CHECK(door_said(&door, "tells of a life of this node that cannot be -> ignored"));
-	CHECK_UINT(deltas(&door), 0);
+	REQUIRE(said_of(&door, b, 9) != NULL);
+	CHECK_UINT(said_of(&door, b, 9)->incarnation, 1);
+	CHECK_UINT(said_of(&door, b, 9)->body.vtep_ip, 0xc0000200 + 9);
 	door_done(&door);
 }
 
@@ -379,6 +423,8 @@ int main(void)
 	RUN(the_newer_statement_wins);
 	RUN(a_burst_travels_as_its_last);
 	RUN(nobody_speaks_for_us);
+	RUN(no_number_is_too_high_to_be_outdone);
+	RUN(a_lie_about_another_does_not_last);
 	RUN(strangers_are_few);
 	RUN(digests_that_differ_for_long_are_asked_about);
 	RUN(a_ledger_is_passed_on_and_only_forward);

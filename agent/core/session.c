@@ -176,9 +176,14 @@ static bool all_confirmed(const struct core *core)
 
 static void lose_session(struct core *core, const struct peer_row *row)
 {
+	static const char *const now[] = {
+		[PEER_ATTACHED] = "attached", [PEER_LEFT] = "left", [PEER_FENCED] = "fenced"
+	};
+
 	out_trace(&core->out, TRACE_WARN,
-		  "the ledger has session %u of %s, we have %u -> attaching anew", row->epoch,
-		  row->name, core->session.epoch);
+		  "the ledger calls %s %s in session %u, this one is %u -> attaching anew",
+		  row->name, row->status <= PEER_FENCED && now[row->status] ? now[row->status] : "",
+		  row->epoch, core->session.epoch);
 	for (size_t i = 0; i < core->blocks.n; i++)
 		core->blocks.own[i]->confirmed = false;
 	orders_end(core);
@@ -222,6 +227,8 @@ static void look(struct core *core)
 			blocks_remove(&core->blocks, core->blocks.own[0]->index);
 		blocks_changed(core);
 		orders_end(core);
+		text_line(session->why,
+			  "this node has left the cluster; restart weftd to join again");
 		out_trace(&core->out, TRACE_INFO,
 			  "left the cluster -> its blocks cool and become free");
 		return;

@@ -375,7 +375,9 @@ static void a_session_that_another_life_took_is_lost(void)
 	ready(&cluster);
 	must(&door->ledger, clone);
 	show(&cluster);
-	CHECK(door_said(door, "the ledger has session 2 of node-5, we have 1 -> attaching anew"));
+	CHECK(door_said(
+		door,
+		"the ledger calls node-5 attached in session 2, this one is 1 -> attaching anew"));
 	CHECK_UINT(own_block(door), UINT32_MAX);
 	CHECK_INT(commanded(&cluster).op, COMMAND_ATTACH);
 	CHECK_UINT(commanded(&cluster).attach.epoch_read, 2);

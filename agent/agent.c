@@ -236,11 +236,12 @@ static int begin(struct agent *agent, struct start *start, struct err *err)
 static int serve(struct agent *agent, struct err *err)
 {
 	char path[FILES_PATH_MAX + sizeof("/weft.sock")];
+	struct local_place place = { .path = path };
 	int result;
 
 	strcpy(path, agent->run.path);
 	strcat(path, "/weft.sock");
-	result = local_server_open(&agent->local, &agent->loop, path, LOCAL_REQUEST_MAX,
+	result = local_server_open(&agent->local, &agent->loop, &place, LOCAL_REQUEST_MAX,
 				   &agent_local_owner, agent, err);
 	agent->has_local = result == 0;
 	return result;

@@ -46,7 +46,7 @@ static int keep_others_out(const struct directory *dir, struct err *err)
 	return 0;
 }
 
-int directory_open(struct directory *dir, const char *path, struct err *err)
+int directory_share(struct directory *dir, const char *path, struct err *err)
 {
 	int result;
 
@@ -58,9 +58,14 @@ int directory_open(struct directory *dir, const char *path, struct err *err)
 	if (result < 0)
 		return err_set(err, -result, "make directory '%s'", path);
 	dir->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir->fd < 0)
-		return err_set(err, errno, "open directory '%s'", path);
-	return keep_others_out(dir, err);
+	return dir->fd < 0 ? err_set(err, errno, "open directory '%s'", path) : 0;
+}
+
+int directory_open(struct directory *dir, const char *path, struct err *err)
+{
+	int result = directory_share(dir, path, err);
+
+	return result < 0 ? result : keep_others_out(dir, err);
 }
 
 static int say_who_holds_it(const struct directory *dir, struct err *err)
@@ -191,7 +196,8 @@ int file_read(const struct directory *dir, const char *name, size_t max, struct 
 	return result < 0 ? err_set(err, -result, "read '%s/%s'", dir->path, name) : 0;
 }
 
-static int write_new(const struct directory *dir, const char *name, struct bytes content, bool sync)
+static int write_new(const struct directory *dir, const char *name, struct bytes content,
+		     unsigned mode, bool sync)
 {
 	int fd = openat(dir->fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	int result;
@@ -199,6 +205,9 @@ static int write_new(const struct directory *dir, const char *name, struct bytes
 	if (fd < 0)
 		return -errno;
 	result = fd_write_all(fd, content);
+	/* Not by open(), which the umask cuts. */
+	if (result == 0 && fchmod(fd, mode) < 0)
+		result = -errno;
 	if (result == 0 && sync && fdatasync(fd) < 0)
 		result = -errno;
 	if (close(fd) < 0 && result == 0)
@@ -206,14 +215,14 @@ static int write_new(const struct directory *dir, const char *name, struct bytes
 	return result;
 }
 
-int file_swap(const struct directory *dir, const char *name, struct bytes content, bool sync,
-	      struct err *err)
+static int swap(const struct directory *dir, const char *name, struct bytes content, unsigned mode,
+		bool sync, struct err *err)
 {
 	char fresh[FILES_NAME_MAX + sizeof(".new")];
 	int result;
 
 	snprintf(fresh, sizeof(fresh), "%s.new", name);
-	result = write_new(dir, fresh, content, sync);
+	result = write_new(dir, fresh, content, mode, sync);
 	if (result < 0) {
 		unlinkat(dir->fd, fresh, 0);
 		return err_set(err, -result, "write '%s/%s'", dir->path, fresh);
@@ -224,12 +233,52 @@ int file_swap(const struct directory *dir, const char *name, struct bytes conten
 	return result;
 }
 
+int file_swap(const struct directory *dir, const char *name, struct bytes content, bool sync,
+	      struct err *err)
+{
+	return swap(dir, name, content, 0600, sync, err);
+}
+
 int file_replace(const struct directory *dir, const char *name, struct bytes content,
 		 struct err *err)
 {
 	int result = file_swap(dir, name, content, true, err);
 
 	return result < 0 ? result : directory_sync(dir, err);
+}
+
+static bool is_there(const struct directory *dir, const char *name, struct bytes content,
+		     unsigned mode)
+{
+	struct bytes have = { 0 };
+	struct stat stat;
+	bool same;
+
+	if (fstatat(dir->fd, name, &stat, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(stat.st_mode) ||
+	    (stat.st_mode & 07777) != mode || (uint64_t)stat.st_size != content.len ||
+	    file_read(dir, name, content.len, &have, NULL) < 0)
+		return false;
+	same = have.len == content.len && memcmp(have.data, content.data, content.len) == 0;
+	free((void *)(uintptr_t)have.data);
+	return same;
+}
+
+int file_publish(const struct directory *dir, const char *name, struct bytes content, unsigned mode,
+		 struct err *err)
+{
+	int result;
+
+	if (is_there(dir, name, content, mode))
+		return 0;
+	result = swap(dir, name, content, mode, true, err);
+	if (result == 0)
+		result = directory_sync(dir, err);
+	return result < 0 ? result : 1;
+}
+
+bool file_exists(const struct directory *dir, const char *name)
+{
+	return faccessat(dir->fd, name, F_OK, 0) == 0;
 }
 
 int file_rename(const struct directory *dir, const char *from, const char *to, struct err *err)

@@ -96,7 +96,7 @@ static enum log_source source_of(enum event_type type)
 	case EVENT_REQUEST_GONE:
 	case EVENT_POD_WIRED:
 	case EVENT_POD_UNWIRED:
-	case EVENT_PODS_LINKED:
+	case EVENT_HOST_ENDS:
 		return LOG_PODS;
 	case EVENT_SAVED:
 	case EVENT_START:
@@ -220,7 +220,7 @@ static int begin(struct agent *agent, struct start *start, struct err *err)
 
 	start->settings = &agent->settings;
 	start->underlay = agent->underlay;
-	result = kernel_pods(agent->kernel.kernel, &start->pods, err);
+	result = kernel_pods(agent->kernel.kernel, &start->host_ends, err);
 	if (result < 0)
 		return err_wrap(err, "find the pods that run here");
 	/* Before our first dial, which may be answered by a dial; nobody is taken in before the

@@ -92,11 +92,11 @@ static void look_at_underlay(struct agent *agent)
 
 static void look_at_pods(struct agent *agent)
 {
-	struct event event = { .type = EVENT_PODS_LINKED };
+	struct event event = { .type = EVENT_HOST_ENDS };
 	char words[LOG_WORDS_MAX];
 	struct err err = { 0 };
 
-	if (kernel_pods(agent->kernel.kernel, &event.pods, &err) < 0)
+	if (kernel_pods(agent->kernel.kernel, &event.host_ends, &err) < 0)
 		log_line(agent->log, LOG_WARN, "the pods' host ends: %s -> asked again later",
 			 log_words(words, &err));
 	else

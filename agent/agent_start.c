@@ -35,21 +35,29 @@ static int claim(struct directory *dir, const char *path, struct err *err)
 	return result < 0 ? result : directory_lock(dir, err);
 }
 
+static int check_run(const struct agent *agent, struct err *err)
+{
+	const char *run = agent->options->run;
+	bool in_memory;
+	int result = host_is_memory(run, &in_memory, err);
+
+	if (result < 0 || in_memory)
+		return result;
+	return err_set(err, EINVAL,
+		       "%s is on a disk, but what is in there must end with the kernel, as "
+		       "pods do: mount a tmpfs, or name another directory with --run",
+		       run);
+}
+
+/* Who is refused leaves nothing behind, so what can be asked is asked first. */
 int agent_claim(struct agent *agent, struct err *err)
 {
-	const struct options *options = agent->options;
-	bool in_memory;
-	int result = claim(&agent->state, options->state, err);
+	int result = check_run(agent, err);
 
 	if (result == 0)
-		result = claim(&agent->run, options->run, err);
+		result = claim(&agent->state, agent->options->state, err);
 	if (result == 0)
-		result = host_is_memory(options->run, &in_memory, err);
-	if (result == 0 && !in_memory)
-		return err_set(err, EINVAL,
-			       "%s is on a disk, but what is in there must end with the kernel, as "
-			       "pods do: mount a tmpfs, or name another directory with --run",
-			       options->run);
+		result = claim(&agent->run, agent->options->run, err);
 	return result;
 }
 
@@ -63,13 +71,13 @@ static void add_peer(struct agent *agent, const struct sockaddr *address, uint16
 	peer->port = port ? port : agent->options->port;
 }
 
-/* A name may stand for many agents. The underlay is IPv4: IPv6 only where there is nothing else. */
-static bool add_all(struct agent *agent, const struct addrinfo *found, int family, uint16_t port)
+/* A name may stand for many agents. What has no IPv4 carries no tunnel and so has no agent. */
+static bool add_all(struct agent *agent, const struct addrinfo *found, uint16_t port)
 {
 	size_t before = agent->n_peers;
 
 	for (; found && agent->n_peers < OPTIONS_PEERS_MAX; found = found->ai_next)
-		if (found->ai_family == family)
+		if (found->ai_family == AF_INET)
 			add_peer(agent, found->ai_addr, port);
 	return agent->n_peers > before;
 }
@@ -79,8 +87,9 @@ static int resolve(struct agent *agent, const struct peer_name *name, struct err
 	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
 	struct addrinfo *found = NULL;
 	int result = getaddrinfo(name->host, NULL, &hints, &found);
-	bool any = result == 0 && (add_all(agent, found, AF_INET, name->port) ||
-				   add_all(agent, found, AF_INET6, name->port));
+	const char *why = result ? gai_strerror(result)
+				 : "no IPv4 address (IPv6 is not carried yet)";
+	bool any = result == 0 && add_all(agent, found, name->port);
 
 	if (result == 0)
 		freeaddrinfo(found);
@@ -90,9 +99,8 @@ static int resolve(struct agent *agent, const struct peer_name *name, struct err
 	 */
 	if (agent->options->init && !agent->options->init_alone)
 		return err_set(err, EINVAL, "--peer %s: %s, and with --init each must be asked",
-			       name->host, result ? gai_strerror(result) : "no address");
-	log_line(agent->log, LOG_WARN, "--peer %s: %s -> going on without it", name->host,
-		 result ? gai_strerror(result) : "no address");
+			       name->host, why);
+	log_line(agent->log, LOG_WARN, "--peer %s: %s -> going on without it", name->host, why);
 	return 0;
 }
 
@@ -101,15 +109,16 @@ void agent_wish(const struct agent *agent, struct host_wish *ret, uint32_t *peer
 	*ret = (struct host_wish){
 		.node_ip = agent->options->node_ip,
 		.iface = agent->options->iface,
+		.n_peers = agent->n_peers,
 		.peers = peers,
 		.range = agent->options->range,
 	};
 	for (size_t i = 0; i < agent->n_peers; i++) {
 		const uint8_t *ip = agent->peers[i].ip;
 
-		if (agent->peers[i].ip_len == 4)
-			peers[ret->n_peers++] = (uint32_t)ip[0] << 24 | (uint32_t)ip[1] << 16 |
-						(uint32_t)ip[2] << 8 | ip[3];
+		assert(agent->peers[i].ip_len == 4);
+		peers[i] = (uint32_t)ip[0] << 24 | (uint32_t)ip[1] << 16 | (uint32_t)ip[2] << 8 |
+			   ip[3];
 	}
 }
 
@@ -122,13 +131,10 @@ static int check_overlap(struct agent *agent, struct err *err)
 	if (result == 0)
 		return 0;
 	if (result != -EEXIST)
-		return err_set(err, -result, "%s", overlap.text);
+		return err_set(err, overlap.code, "%s", overlap.text);
 	if (!agent->options->allow_overlap)
-		return err_set(err, EINVAL,
-			       "%s: choose another --range, the same on all nodes, or say "
-			       "--allow-overlap",
-			       overlap.text);
-	log_line(agent->log, LOG_WARN, "%s -> allowed by --allow-overlap", overlap.text);
+		return err_set(err, EINVAL, "%s", overlap.text); /* a whole sentence */
+	log_line(agent->log, LOG_WARN, "%s -> shared", overlap.text);
 	return 0;
 }
 

@@ -16,7 +16,7 @@ enum { EXIT_USAGE = 2 };
 
 static void help(void)
 {
-	char line[160];
+	char line[200];
 
 	puts("weftd: the agent of Weft, one on every node. Its pods, routes and interfaces\n"
 	     "outlive it: stop, kill or replace it at any time.\n"

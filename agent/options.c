@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/guess.h"
 #include "base/text.h"
 #include "base/vec.h"
 
@@ -134,37 +135,35 @@ static bool split_name(char *text, struct peer_name *ret)
 	return true;
 }
 
+/* False: a name, or nothing that could be a peer. ret->host stays empty for what is IPv6. */
 static bool split_address(const char *text, struct peer_name *ret)
 {
-	char shown[TEXT_ENDPOINT_MAX];
 	uint8_t ip[16], ip_len;
 
 	if (text_parse_endpoint(text, 0, ip, &ip_len, &ret->port, NULL) < 0)
 		return false;
-	if (ip_len == 16)
-		text_ip6(shown, ip);
-	else
-		snprintf(shown, sizeof(shown), "%u.%u.%u.%u", ip[0], ip[1], ip[2], ip[3]);
-	memcpy(ret->host, shown, strlen(shown) + 1);
+	if (ip_len == 4)
+		snprintf(ret->host, sizeof(ret->host), "%u.%u.%u.%u", ip[0], ip[1], ip[2], ip[3]);
 	return true;
 }
 
 static int add_peer(struct options *o, const char *text, size_t len, struct err *err)
 {
 	struct peer_name peer = { 0 };
-	char one[NAME_LEN_MAX + sizeof(":65535")];
+	char one[NAME_LEN_MAX + sizeof(":65535")], shown[sizeof(one)];
 
 	if (o->n_peers == OPTIONS_PEERS_MAX)
 		return err_set(err, EINVAL, "at most %d peers: some are enough to find the others",
 			       OPTIONS_PEERS_MAX);
 	snprintf(one, sizeof(one), "%.*s", (int)len, text);
-	if (len >= sizeof(one) || (!split_address(one, &peer) && !split_name(one, &peer))) {
-		snprintf(one, sizeof(one), "%.*s", (int)len, text);
+	memcpy(shown, one, sizeof(shown));
+	if (len >= sizeof(one) || (!split_address(one, &peer) && !split_name(one, &peer)))
 		return expected(err,
 				"an address or a name, with or without a port, like 192.0.2.7 or "
 				"node1:6785",
-				one);
-	}
+				shown);
+	if (!peer.host[0])
+		return expected(err, "an IPv4 address (IPv6 is not carried yet)", shown);
 	o->peers = vec_reserve(o->peers, &o->cap_peers, o->n_peers + 1, sizeof(*o->peers));
 	o->peers[o->n_peers++] = peer;
 	return 0;
@@ -301,15 +300,14 @@ static const struct flag {
 	const char *name;
 	const char *value; /* as --help calls it; in brackets: may be left out, then it is "yes" */
 	int (*set)(struct options *options, const char *text, struct err *err);
-	const char *help;
+	const char *help, *more; /* a line, and another or NULL */
 } flags[] = {
-	{ "name", "NAME", set_name, "this node's name, unique in the cluster (the host name)" },
+	{ "name", "NAME", set_name, "this node's own name in the cluster (the host name)" },
 	{ "cluster", "NAME", set_cluster, "agents of other clusters are turned away (weft)" },
 	{ "peer", "ADDR[:PORT]", set_peer,
 	  "where other agents are; again or with commas for more" },
-	{ "init", "[alone]", set_init,
-	  "found the cluster once every --peer says there is none; on one node. "
-	  "'alone': without asking" },
+	{ "init", "[alone]", set_init, "found the cluster once every --peer says there is",
+	  "none; on one node. 'alone': without asking" },
 	{ "auth", "none", set_auth, "required: whoever reaches the peers' port can join" },
 	{ "range", "PREFIX", set_range, "addresses of all pods (10.32.0.0/12)" },
 	{ "blocks", "N", set_blocks, "blocks of 64 addresses this node asks for first (1)" },
@@ -347,47 +345,19 @@ static void env_name(const struct flag *flag, char ret[ENV_NAME_MAX])
 		ret[i] = ret[i] == '-' ? '_' : (char)toupper((unsigned char)ret[i]);
 }
 
-/* How many letters must be added, removed or changed. */
-static size_t distance(const char *a, size_t a_len, const char *b)
+static const char *flag_name(size_t i)
 {
-	size_t b_len = strlen(b), row[32];
-
-	if (b_len >= sizeof(row) / sizeof(row[0]))
-		return SIZE_MAX;
-	for (size_t j = 0; j <= b_len; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= a_len; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= b_len; j++) {
-			size_t best = diagonal + (a[i - 1] != b[j - 1]);
-
-			diagonal = row[j];
-			best = best < row[j] + 1 ? best : row[j] + 1;
-			row[j] = best < row[j - 1] + 1 ? best : row[j - 1] + 1;
-		}
-	}
-	return row[b_len];
+	return flags[i].name;
 }
 
 static int unknown(const char *name, size_t len, struct err *err)
 {
-	const struct flag *nearest = NULL;
-	size_t least = 4; /* further away is another word */
+	size_t nearest = guess_name(name, len, N_FLAGS, flag_name);
 
-	for (size_t i = 0; i < N_FLAGS; i++) {
-		size_t d = distance(name, len, flags[i].name);
-
-		if (d < least && d < strlen(flags[i].name)) {
-			least = d;
-			nearest = &flags[i];
-		}
-	}
-	if (nearest)
+	if (nearest < N_FLAGS)
 		return err_set(err, EINVAL, "there is no --%.*s; did you mean --%s?", (int)len,
-			       name, nearest->name);
-	return err_set(err, EINVAL, "there is no --%.*s; weftd --help shows what there is",
+			       name, flags[nearest].name);
+	return err_set(err, EINVAL, "there is no --%.*s; 'weftd --help' tells what there is",
 		       (int)len, name);
 }
 
@@ -512,9 +482,11 @@ void options_done(struct options *options)
 const char *options_help_line(size_t i, char *buf, size_t size)
 {
 	char left[64];
+	const char *more;
 
 	if (i >= N_FLAGS)
 		return NULL;
+	more = flags[i].more;
 	if (strcmp(flags[i].value, "[]") == 0)
 		snprintf(left, sizeof(left), "--%s", flags[i].name);
 	else if (may_be_bare(&flags[i]))
@@ -522,6 +494,7 @@ const char *options_help_line(size_t i, char *buf, size_t size)
 			 (int)strlen(flags[i].value) - 1, flags[i].value + 1);
 	else
 		snprintf(left, sizeof(left), "--%s %s", flags[i].name, flags[i].value);
-	snprintf(buf, size, "  %-24s %s", left, flags[i].help);
+	snprintf(buf, size, "  %-24s %s%s%*s%s", left, flags[i].help, more ? "\n" : "",
+		 more ? 27 : 0, "", more ? more : "");
 	return buf;
 }

@@ -52,5 +52,6 @@ int options_parse(struct options *ret, int argc, char *const *argv, char *const 
 		  const char *hostname, struct err *err);
 void options_done(struct options *options);
 
-/* What --help prints, in parts: one line per flag, then "" after the last. NULL past the end. */
+/* What --help prints, in parts: a flag each, in one or two lines of at most 80 columns. NULL past
+ * the last. */
 const char *options_help_line(size_t i, char *buf, size_t size);

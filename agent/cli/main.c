@@ -7,6 +7,7 @@
 
 #include <cJSON.h>
 
+#include "base/guess.h"
 #include "base/xalloc.h"
 #include "cli/verb.h"
 #include "cni-shim/talk.h"
@@ -19,7 +20,6 @@ static const struct verb *const verbs[] = {
 
 enum {
 	N_VERBS = sizeof(verbs) / sizeof(verbs[0]),
-	WORD_MAX = 31, /* longer words are nobody's typing error */
 	OPTION_SOCKET = 256,
 	OPTION_ID,
 	OPTION_IFNAME,
@@ -34,6 +34,8 @@ static const struct option options[] = {
 	{ "version", no_argument, NULL, 'V' },
 	{ 0 },
 };
+
+enum { N_OPTIONS = sizeof(options) / sizeof(options[0]) - 1 };
 
 struct command_line {
 	struct call call;
@@ -66,68 +68,26 @@ static void print_help(const struct verb *verb)
 	       verb->options & VERB_IFNAME ? " [--ifname NAME]" : "", verb->help);
 }
 
-/* How many letters must be put in, left out, replaced or swapped with their neighbour. */
-static size_t distance(const char *a, const char *b)
+static const char *verb_name(size_t i)
 {
-	size_t d[WORD_MAX + 2][WORD_MAX + 2];
-	size_t a_len = strlen(a), b_len = strlen(b);
-
-	for (size_t i = 0; i <= a_len; i++)
-		d[i][0] = i;
-	for (size_t j = 0; j <= b_len; j++)
-		d[0][j] = j;
-	for (size_t i = 1; i <= a_len; i++) {
-		for (size_t j = 1; j <= b_len; j++) {
-			size_t best = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
-
-			best = d[i - 1][j] + 1 < best ? d[i - 1][j] + 1 : best;
-			best = d[i][j - 1] + 1 < best ? d[i][j - 1] + 1 : best;
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-			    d[i - 2][j - 2] + 1 < best)
-				best = d[i - 2][j - 2] + 1;
-			d[i][j] = best;
-		}
-	}
-	return d[a_len][b_len];
-}
-
-/* What somebody who wrote `word` probably meant, or NULL. */
-static const struct verb *verb_nearest(const char *word)
-{
-	const struct verb *nearest = NULL;
-	size_t nearest_distance = 3;
-	size_t len = strlen(word);
-
-	if (len > WORD_MAX)
-		return NULL;
-	for (size_t i = 0; i < N_VERBS; i++) {
-		size_t d = distance(word, verbs[i]->name);
-
-		if (len >= 2 && strncmp(word, verbs[i]->name, len) == 0)
-			d = 0;
-		if (d < nearest_distance && d < strlen(verbs[i]->name) - 1) {
-			nearest_distance = d;
-			nearest = verbs[i];
-		}
-	}
-	return nearest;
+	return verbs[i]->name;
 }
 
 /* NULL after having said that there is none. */
 static const struct verb *verb_find(const char *word)
 {
-	const struct verb *nearest;
+	size_t nearest;
 
 	for (size_t i = 0; i < N_VERBS; i++)
 		if (strcmp(verbs[i]->name, word) == 0)
 			return verbs[i];
-	nearest = verb_nearest(word);
-	if (nearest)
-		fprintf(stderr, "weftctl: there is no '%s'; did you mean 'weftctl %s'?\n", word,
-			nearest->name);
+	nearest = guess_name(word, strlen(word), N_VERBS, verb_name);
+	if (nearest < N_VERBS)
+		fprintf(stderr, "weftctl: there is no '%.80s'; did you mean 'weftctl %s'?\n", word,
+			verbs[nearest]->name);
 	else
-		fprintf(stderr, "weftctl: there is no '%s'; 'weftctl help' lists what there is\n",
-			word);
+		fprintf(stderr,
+			"weftctl: there is no '%.80s'; 'weftctl help' tells what there is\n", word);
 	return NULL;
 }
 
@@ -140,7 +100,44 @@ static enum exit_status read_output(const char *form, bool *ret_json)
 	return EXIT_USAGE;
 }
 
-static enum exit_status read_option(int option, struct command_line *line)
+static const char *option_name(size_t i)
+{
+	return options[i].name;
+}
+
+static void say_unknown(const char *name)
+{
+	size_t len = strcspn(name, "=");
+	size_t nearest = guess_name(name, len, N_OPTIONS, option_name);
+
+	if (nearest < N_OPTIONS)
+		fprintf(stderr, "weftctl: there is no --%.*s; did you mean --%s?\n", (int)len, name,
+			options[nearest].name);
+	else
+		fprintf(stderr, "weftctl: there is no --%.*s; 'weftctl help' tells what there is\n",
+			(int)len, name);
+}
+
+/* What getopt_long could not make sense of: the option `word`, short ones as letter `known`, long
+ * ones that are in the table as their number in it. */
+static enum exit_status refuse_option(const char *word, int known, bool lacks_value)
+{
+	bool is_long = strncmp(word, "--", 2) == 0;
+
+	if (lacks_value)
+		fprintf(stderr, "weftctl: %s: expected a value behind it\n", is_long ? word : "-o");
+	else if (is_long && known != 0)
+		fprintf(stderr, "weftctl: --%.*s takes no value\n", (int)strcspn(word + 2, "="),
+			word + 2);
+	else if (is_long)
+		say_unknown(word + 2);
+	else
+		fprintf(stderr, "weftctl: there is no -%c; 'weftctl help' tells what there is\n",
+			known);
+	return EXIT_USAGE;
+}
+
+static enum exit_status read_option(int option, const char *word, struct command_line *line)
 {
 	switch (option) {
 	case OPTION_SOCKET:
@@ -160,9 +157,8 @@ static enum exit_status read_option(int option, struct command_line *line)
 	case 'V':
 		line->version = true;
 		return EXIT_OK;
-	default: /* getopt_long has said what it does not know */
-		fprintf(stderr, "weftctl: 'weftctl help' tells the options\n");
-		return EXIT_USAGE;
+	default: /* '?' or ':', which are getopt_long's, not an enum's */
+		return refuse_option(word, optopt, option == ':');
 	}
 }
 
@@ -171,8 +167,9 @@ static enum exit_status read_command_line(int argc, char **argv, struct command_
 	int option;
 
 	*ret = (struct command_line){ .call.socket = talk_socket() };
-	while ((option = getopt_long(argc, argv, "o:hV", options, NULL)) != -1) {
-		enum exit_status status = read_option(option, ret);
+	opterr = 0; /* it would say less, and call us by our path */
+	while ((option = getopt_long(argc, argv, ":o:hV", options, NULL)) != -1) {
+		enum exit_status status = read_option(option, argv[optind - 1], ret);
 
 		if (status != EXIT_OK)
 			return status;

@@ -6,10 +6,12 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "base/xalloc.h"
+#include "core/answers.h"
 #include "core/commands.h"
 #include "core/forward.h"
 #include "core/gossip.h"
 #include "core/greet.h"
+#include "core/pod_requests.h"
 #include "core/pod_steps.h"
 #include "core/report.h"
 #include "core/state.h"
@@ -34,6 +36,7 @@ void core_free(struct core *core)
 {
 	if (!core)
 		return;
+	pod_requests_done(&core->pod_requests);
 	pods_done(&core->pods);
 	blocks_done(&core->blocks);
 	keeper_free(core->keeper);
@@ -42,7 +45,6 @@ void core_free(struct core *core)
 	links_done(&core->links);
 	members_done(&core->members);
 	out_done(&core->out);
-	free(core->freed);
 	free(core);
 }
 
@@ -92,7 +94,7 @@ static void saved(struct core *core, const struct record *record)
 		break;
 	case RECORD_ALLOC:
 	case RECORD_FREE:
-		pods_saved(core, record);
+		pods_saved(&core->pods, record, core->out.now);
 		break;
 	case RECORD_TOKEN:
 		core->token = record->token;
@@ -175,7 +177,7 @@ static void started(struct core *core, const struct start *start)
 	core->say_again = true;
 	gossip_say(core);
 	session_start(core, &core->node, &core->token);
-	pods_start(core, &start->pods);
+	pod_steps_start(core, &start->host_ends);
 	core->forward_dirty = core->forward_urgent = true;
 	if (keeper_start(core->keeper, &core->settings.uid, start->store_lost[STORE_KEEPER],
 			 &core->out)) {
@@ -304,7 +306,7 @@ static void stored(struct core *core, uint64_t tag, int error, const char *text)
 		session_stored(core, tag, error, text);
 		break;
 	case PODS_TAG:
-		(void)pods_stored(core, tag, error, text);
+		pod_steps_stored(core, tag, error, text);
 		break;
 	case KEEPER_TAG:
 		(void)keeper_stored(core->keeper, tag, error, text, &core->out, &chosen);
@@ -339,10 +341,10 @@ static void requested(struct core *core, const struct request *request)
 
 	switch (request->type) {
 	case REQUEST_ADD:
-		pods_add(core, request);
+		pod_requests_add(core, request);
 		break;
 	case REQUEST_DEL:
-		pods_del(core, request);
+		pod_requests_del(core, request);
 		break;
 	case REQUEST_STATUS:
 		report_status(core, request);
@@ -382,13 +384,13 @@ static void fold(struct core *core, const struct event *event)
 		requested(core, event->request);
 		break;
 	case EVENT_REQUEST_GONE:
-		pods_client_gone(core, event->client);
+		pod_requests_client_gone(core, event->client);
 		break;
 	case EVENT_POD_WIRED:
-		pods_wired(core, event->pod.job, event->pod.error, event->pod.text);
+		pod_steps_wired(core, event->pod.job, event->pod.error, event->pod.text);
 		break;
 	case EVENT_POD_UNWIRED:
-		pods_unwired(core, event->pod.job, event->pod.error, event->pod.text);
+		pod_steps_unwired(core, event->pod.job, event->pod.error, event->pod.text);
 		break;
 	case EVENT_UNDERLAY:
 		underlay_changed(core, event->underlay);
@@ -396,8 +398,8 @@ static void fold(struct core *core, const struct event *event)
 	case EVENT_KERNEL:
 		kernel_reported(core, event->kernel);
 		break;
-	case EVENT_PODS_LINKED:
-		pods_linked(core, &event->pods);
+	case EVENT_HOST_ENDS:
+		pod_steps_host_ends(core, &event->host_ends);
 		break;
 	case EVENT_STOP:
 		stop(core);
@@ -425,6 +427,8 @@ static void settle(struct core *core)
 	keeper_thaw(core->keeper, &core->out);
 	session_run(core);
 	answer_commands(core);
+	pod_requests_run(core);
+	pod_steps_run(core);
 	pods_run(core);
 	dial_run(core);
 	gossip_say(core);
@@ -451,6 +455,8 @@ struct instant core_deadline(const struct core *core)
 		return at;
 	at = instant_min(at, dial_deadline(core));
 	at = instant_min(at, session_deadline(core));
+	at = instant_min(at, pod_requests_deadline(core));
+	at = instant_min(at, pod_steps_deadline(core));
 	at = instant_min(at, pods_deadline(core));
 	return instant_min(at, keeper_deadline(core->keeper));
 }

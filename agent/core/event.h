@@ -15,7 +15,7 @@
  *   boot         the life of one kernel (network namespace and /run included); pods live no longer
  *   member       what everybody knows about an agent from gossip: one record, said by itself
  *   link         one TCP connection between two agents, from dial to close
- *   host end     the veth's end outside the pod; `linked` says of a pod that it has one
+ *   host end     the veth's end outside the pod
  *   range        all pod addresses of the cluster (10.32.0.0/12)
  *   block        an aligned part of it (/26), owned by one node
  *   ledger       the one value that says who owns which block; has a version
@@ -54,7 +54,7 @@ enum event_type {
 	EVENT_POD_UNWIRED,   /* an UNWIRE finished: the name is free again */
 	EVENT_UNDERLAY,      /* the underlay's address, device or MTU changed */
 	EVENT_KERNEL,        /* a pass of want against have finished */
-	EVENT_PODS_LINKED,   /* host ends that exist now (after a dump) */
+	EVENT_HOST_ENDS,     /* host ends that exist now (after a dump) */
 	EVENT_STOP,          /* SIGTERM: say goodbye, leave the data plane */
 	EVENT_TYPE_COUNT,
 };
@@ -96,7 +96,7 @@ struct settings {
 };
 
 /* A host end found in the kernel. */
-struct pod_link {
+struct host_end {
 	char host_if[IFNAME_LEN_MAX + 1];
 	char container_id[CONTAINER_ID_MAX + 1]; /* from its alias; empty: it has none */
 	char ifname[IFNAME_LEN_MAX + 1];
@@ -104,9 +104,9 @@ struct pod_link {
 	uint32_t mtu;
 };
 
-struct pod_links {
+struct host_ends {
 	size_t n;
-	const struct pod_link *links;
+	const struct host_end *ends;
 };
 
 struct underlay {
@@ -120,7 +120,7 @@ struct underlay {
 
 struct start {
 	const struct settings *settings;
-	struct pod_links pods;
+	struct host_ends host_ends;
 	struct underlay underlay;
 	bool store_lost[STORE_FILE_COUNT]; /* unusable, not merely absent: treated as lost, said
 					      loudly */
@@ -177,6 +177,6 @@ struct event {
 		} pod;
 		const struct underlay *underlay;
 		const struct kernel_report *kernel;
-		struct pod_links pods;
+		struct host_ends host_ends;
 	};
 };

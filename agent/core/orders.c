@@ -101,7 +101,7 @@ static uint32_t hunger(const struct core *core)
 		return core->settings.first_blocks - (uint32_t)core->blocks.n;
 	if (core->blocks.n >= BLOCKS_OWN_WANTED_MAX)
 		return 0;
-	return counts.free < blocks_low_water(counts.size) || core->pods.n_hungry ? 1 : 0;
+	return counts.free < blocks_low_water(counts.size) || core->pod_requests.n_hungry ? 1 : 0;
 }
 
 static struct own_block *surplus(const struct core *core)

@@ -4,25 +4,14 @@
 #include <stdlib.h>
 
 #include "base/text.h"
+#include "core/answers.h"
 #include "core/forward.h"
+#include "core/pod_requests.h"
 #include "core/state.h"
-
-static const unsigned may_become[POD_STATE_COUNT] = {
-	[POD_RECORDING] = 1U << POD_WIRING,
-	[POD_WIRING] = 1U << POD_UP | 1U << POD_UNWIRING | 1U << POD_FREEING,
-	[POD_UP] = 1U << POD_UNWIRING | 1U << POD_WIRING,
-	[POD_UNWIRING] = 1U << POD_FREEING | 1U << POD_UP,
-	[POD_FREEING] = 0,
-};
 
 static void become(struct core *core, struct pod *pod, enum pod_state next)
 {
-	assert(may_become[pod->state] & 1U << next);
-	pod->state = next;
-	pod->since = core->out.now;
-	pod->job = 0;
-	pod->tag = 0;
-	pod->unlinked_since = next == POD_UP && !pod->linked ? core->out.now : instant_never();
+	pod_become(pod, next, core->out.now);
 	core->forward_dirty = true;
 }
 
@@ -39,23 +28,23 @@ static void wake(struct core *core, struct pod *pod, bool gone)
 		pods_remove(&core->pods, pod);
 	for (size_t i = 0; i < n; i++) {
 		if (waiting[i].type == REQUEST_ADD)
-			pods_add(core, &waiting[i]);
+			pod_requests_add(core, &waiting[i]);
 		else
-			pods_del(core, &waiting[i]);
+			pod_requests_del(core, &waiting[i]);
 	}
 }
 
-void pod_record(struct core *core, struct pod *pod, uint32_t client)
+void pod_steps_record(struct core *core, const struct record_pod *record, uint32_t client)
 {
-	pod->state = POD_RECORDING;
-	pod->since = core->out.now;
+	struct pod *pod = pods_insert(&core->pods, record, POD_RECORDING, core->out.now);
+
 	pod->client = client;
 	pod->tag = pods_log(core, RECORD_ALLOC, &pod->record);
 	if (MUTANT(&core->settings, MUTANT_ANSWER_FIRST))
 		answer_pod(core, pod, client);
 }
 
-void pod_wire(struct core *core, struct pod *pod)
+void pod_steps_wire(struct core *core, struct pod *pod)
 {
 	struct wire_pod *wire = out_alloc(&core->out, sizeof(*wire));
 	struct action *action;
@@ -88,13 +77,8 @@ static void unwire(struct core *core, uint32_t job, const char *host_if)
 	memcpy(action->unwire.host_if, host_if, sizeof(action->unwire.host_if));
 }
 
-void pod_unwire(struct core *core, struct pod *pod)
-{
-	pods_unwire_all(core, &pod, 1);
-}
-
 /* All are unwanted before the first goes: one want for all of them, however many. */
-void pods_unwire_all(struct core *core, struct pod **pods, size_t n)
+static void unwire_all(struct core *core, struct pod **pods, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		become(core, pods[i], POD_UNWIRING);
@@ -104,7 +88,12 @@ void pods_unwire_all(struct core *core, struct pod **pods, size_t n)
 		unwire(core, pods[i]->job, pods[i]->host_if);
 }
 
-void pods_unwire_stray(struct core *core, const char *host_if)
+void pod_steps_unwire(struct core *core, struct pod *pod)
+{
+	unwire_all(core, &pod, 1);
+}
+
+static void unwire_stray(struct core *core, const char *host_if)
 {
 	out_trace(&core->out, TRACE_WARN, "%s has neither a record nor a name we know -> removed",
 		  host_if);
@@ -154,7 +143,7 @@ static void unrecorded(struct core *core, struct pod *pod, const char *text)
 	wake(core, pod, true);
 }
 
-bool pods_stored(struct core *core, uint64_t tag, int error, const char *text)
+void pod_steps_stored(struct core *core, uint64_t tag, int error, const char *text)
 {
 	/* A record, a FREE, an adoption, the whole log: whatever failed, the log says too little or
 	 * too much now. */
@@ -173,10 +162,9 @@ bool pods_stored(struct core *core, uint64_t tag, int error, const char *text)
 		else if (error)
 			unrecorded(core, pod, text);
 		else
-			pod_wire(core, pod);
-		return true;
+			pod_steps_wire(core, pod);
+		return;
 	}
-	return false;
 }
 
 static void fail(struct core *core, struct pod *pod, const char *text)
@@ -186,10 +174,10 @@ static void fail(struct core *core, struct pod *pod, const char *text)
 	text_line(pod->failure.text, "cannot attach %s: %s", pod->record.ifname, text);
 	/* The kernel's own undoing may have failed, or an earlier life have made something: be
 	 * sure. */
-	pod_unwire(core, pod);
+	pod_steps_unwire(core, pod);
 }
 
-void pods_wired(struct core *core, uint32_t job, int error, const char *text)
+void pod_steps_wired(struct core *core, uint32_t job, int error, const char *text)
 {
 	struct pod *pod = pods_by_job(&core->pods, job);
 	char ip[TEXT_IP4_MAX];
@@ -204,10 +192,10 @@ void pods_wired(struct core *core, uint32_t job, int error, const char *text)
 	}
 	if (!pod->client) { /* the asker left: nobody would ever use it */
 		pod->failing = true;
-		pod_unwire(core, pod);
+		pod_steps_unwire(core, pod);
 		return;
 	}
-	pod->linked = true;
+	pod->has_end = true;
 	become(core, pod, POD_UP);
 	pod->earlier = false;
 	core->pods.added++;
@@ -221,7 +209,7 @@ void pods_wired(struct core *core, uint32_t job, int error, const char *text)
 	wake(core, pod, false);
 }
 
-void pods_unwired(struct core *core, uint32_t job, int error, const char *text)
+void pod_steps_unwired(struct core *core, uint32_t job, int error, const char *text)
 {
 	struct pod *pod = pods_by_job(&core->pods, job);
 
@@ -242,14 +230,119 @@ void pods_unwired(struct core *core, uint32_t job, int error, const char *text)
 	wake(core, pod, false);
 }
 
-void pods_watch_unlinked(struct core *core)
+static void watch_no_end(struct core *core)
 {
 	for (size_t i = 0; i < core->pods.n; i++) {
 		struct pod *pod = core->pods.items[i];
 
-		if (pod->state != POD_UP || pod->linked)
-			pod->unlinked_since = instant_never();
-		else if (instant_is_never(pod->unlinked_since))
-			pod->unlinked_since = core->out.now;
+		if (pod->state != POD_UP || pod->has_end)
+			pod->no_end_since = instant_never();
+		else if (instant_is_never(pod->no_end_since))
+			pod->no_end_since = core->out.now;
 	}
+}
+
+static bool adoptable(const struct core *core, const struct host_end *end)
+{
+	char expected[IFNAME_LEN_MAX + 1];
+
+	if (!end->container_id[0] || !end->ip || !prefix_has(core->settings.range, end->ip))
+		return false;
+	pod_host_if(end->container_id, end->ifname, expected);
+	return strcmp(expected, end->host_if) == 0 && !pods_by_ip(&core->pods, end->ip);
+}
+
+static void adopt(struct core *core, const struct host_end *end)
+{
+	struct record_pod record = { .ip = end->ip, .mtu = end->mtu };
+	struct pod *pod;
+	char ip[TEXT_IP4_MAX];
+
+	memcpy(record.container_id, end->container_id, sizeof(record.container_id));
+	memcpy(record.ifname, end->ifname, sizeof(record.ifname));
+	pod = pods_insert(&core->pods, &record, POD_UP, core->out.now);
+	pod->earlier = pod->has_end = true;
+	blocks_use(&core->blocks, end->ip);
+	(void)pods_log(core, RECORD_ALLOC, &record);
+	text_ip4(ip, end->ip);
+	out_trace(&core->out, TRACE_WARN, "pod %s on %s has %s but no record -> adopted",
+		  end->container_id, end->host_if, ip);
+}
+
+/* Both what exists and what is recorded are true: records without a host end wait for their DEL,
+ * host ends without a record are adopted when they say whose they are, and removed when they do
+ * not. */
+void pod_steps_host_ends(struct core *core, const struct host_ends *found)
+{
+	for (size_t i = 0; i < core->pods.n; i++)
+		if (core->pods.items[i]->state == POD_UP)
+			core->pods.items[i]->has_end = false;
+	for (size_t i = 0; i < found->n; i++) {
+		const struct host_end *end = &found->ends[i];
+		struct pod *pod = pods_by_host_if(&core->pods, end->host_if);
+
+		/* By its name, the hash of both: an alias may be lost, and a running pod must not
+		 * be. */
+		if (pod) {
+			if (pod->state == POD_UP)
+				pod->has_end = true;
+		} else if (adoptable(core, end)) {
+			adopt(core, end);
+		} else {
+			unwire_stray(core, end->host_if);
+		}
+	}
+	watch_no_end(core);
+	core->forward_dirty = true;
+}
+
+void pod_steps_start(struct core *core, const struct host_ends *found)
+{
+	pods_take_addresses(&core->pods, &core->blocks, core->out.now);
+	pod_steps_host_ends(core, found);
+	if (core->pods.n || core->pods.log_records)
+		out_trace(&core->out, TRACE_INFO,
+			  "%zu pod%s of an earlier life of this agent -> kept", core->pods.n,
+			  core->pods.n == 1 ? "" : "s");
+}
+
+/* ---- what time brings */
+
+static void drop_no_end(struct core *core)
+{
+	struct pod **due = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < core->pods.n; i++) {
+		struct pod *pod = core->pods.items[i];
+
+		if (pod->state != POD_UP ||
+		    !instant_reached(core->out.now,
+				     instant_add_ms(pod->no_end_since, POD_NO_END_MS)))
+			continue;
+		out_trace(&core->out, TRACE_WARN,
+			  "%s has had no interface for %d min and no DEL came -> its address is "
+			  "freed",
+			  pod->record.container_id, POD_NO_END_MS / 60000);
+		pod->client = 0;
+		if (!due)
+			due = out_alloc(&core->out, core->pods.n * sizeof(struct pod *));
+		due[n++] = pod;
+	}
+	unwire_all(core, due, n);
+}
+
+void pod_steps_run(struct core *core)
+{
+	drop_no_end(core);
+}
+
+struct instant pod_steps_deadline(const struct core *core)
+{
+	struct instant at = instant_never();
+
+	for (size_t i = 0; i < core->pods.n; i++)
+		at = instant_min(at,
+				 instant_add_ms(core->pods.items[i]->no_end_since, POD_NO_END_MS));
+	return at;
 }

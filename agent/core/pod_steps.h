@@ -1,27 +1,29 @@
 #pragma once
-/* What addresses.c (the table and its log), pod_steps.c (one pod's way through its states) and
- * requests.c (who asked) share. */
-#include "core/addresses.h"
+/*
+ * One pod's way through its states (pods.h has the picture): each step is begun here, and what the
+ * stores and the kernel say of it ends here. Called by pod_requests.c for who asked, by core.c for
+ * what happened.
+ */
+#include "core/pods.h"
+
+enum { POD_NO_END_MS = 300000 /* a record without a host end waits this long for its DEL */ };
 
 struct core;
 
-struct pod *pods_insert(struct pods *pods, const struct record_pod *record);
-void pods_remove(struct pods *pods, struct pod *pod); /* frees it */
-struct pod *pods_by_job(const struct pods *pods, uint32_t job);
-struct pod *pods_by_host_if(const struct pods *pods, const char *host_if);
-uint64_t pods_log(struct core *core, enum record_type type,
-		  const struct record_pod *pod); /* returns the tag */
-void pods_rewrite_log(struct core *core);
-void pods_unwire_stray(struct core *core, const char *host_if);
-void pods_watch_unlinked(struct core *core);
+/* Addresses of what was recorded are taken, the host ends found are held against the records. */
+void pod_steps_start(struct core *core, const struct host_ends *found);
 
-void pod_record(struct core *core, struct pod *pod, uint32_t client); /* RECORDING */
-void pod_wire(struct core *core, struct pod *pod);                    /* WIRING */
-void pod_unwire(struct core *core, struct pod *pod);                  /* UNWIRING */
-void pods_unwire_all(struct core *core, struct pod **pods, size_t n);
+/* Begin: RECORDING, WIRING, UNWIRING. */
+void pod_steps_record(struct core *core, const struct record_pod *record, uint32_t client);
+void pod_steps_wire(struct core *core, struct pod *pod);
+void pod_steps_unwire(struct core *core, struct pod *pod);
 
-/* Answers. */
-void answer_pod(struct core *core, const struct pod *pod, uint32_t client);
-void answer_done(struct core *core, uint32_t client);
-void answer_refuse(struct core *core, uint32_t client, enum answer_code code, const char *details,
-		   const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/* What was asked of io/ has finished. */
+void pod_steps_stored(struct core *core, uint64_t tag, int error, const char *text);
+void pod_steps_wired(struct core *core, uint32_t job, int error, const char *text);
+void pod_steps_unwired(struct core *core, uint32_t job, int error, const char *text);
+/* The host ends that exist now: adopt, complain, remove. */
+void pod_steps_host_ends(struct core *core, const struct host_ends *found);
+
+void pod_steps_run(struct core *core); /* pods whose DEL never came */
+struct instant pod_steps_deadline(const struct core *core);

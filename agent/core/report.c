@@ -239,7 +239,7 @@ static void fill_pods(struct core *core, struct status_report *report, uint64_t 
 			.since_ms = pod_age_ms(core, pod, wall_s),
 		};
 		memcpy(ret->host_if, pod->host_if, sizeof(ret->host_if));
-		report->pods_up += pod->state == POD_UP && pod->linked;
+		report->pods_up += pod->state == POD_UP && pod->has_end;
 	}
 	report->pods = pods;
 }

@@ -54,7 +54,7 @@ void session_store(struct core *core, enum session_store what)
 			core->token.epoch = session->epoch;
 			core->token.seq = session->seq;
 		}
-		pods_store_token(core, &core->token, session->tag);
+		pods_log_token(core, &core->token, session->tag);
 		return;
 	}
 	action = out_add(&core->out, ACTION_STORE);
@@ -420,9 +420,10 @@ void session_stored(struct core *core, uint64_t tag, int error, const char *text
 bool session_leave(struct core *core, char text[static TEXT_LEN_MAX + 1])
 {
 	text[0] = '\0';
-	if (core->pods.n_hungry)
+	if (core->pod_requests.n_hungry)
 		text_line(text, "%zu pod%s being attached here: try again when that is over",
-			  core->pods.n_hungry, core->pods.n_hungry == 1 ? " is" : "s are");
+			  core->pod_requests.n_hungry,
+			  core->pod_requests.n_hungry == 1 ? " is" : "s are");
 	else if (core->pods.n)
 		text_line(text,
 			  "%zu pod%s still attached here: detach them first (weftctl pods lists "

@@ -5,7 +5,6 @@
  * exist.
  */
 #include "base/prng.h"
-#include "core/addresses.h"
 #include "core/blocks.h"
 #include "core/core.h"
 #include "core/dial.h"
@@ -15,6 +14,8 @@
 #include "core/members.h"
 #include "core/mutants.h"
 #include "core/out.h"
+#include "core/pod_requests.h"
+#include "core/pods.h"
 #include "core/session.h"
 
 struct core {
@@ -44,9 +45,7 @@ struct core {
 	struct record_token token;
 	struct blocks blocks;
 	struct pods pods;
-	size_t n_freed, cap_freed;
-	uint32_t
-		*freed; /* addresses that FREE records named, until START knows the blocks; owned */
+	struct pod_requests pod_requests;
 
 	bool forward_dirty, forward_urgent;
 	struct kernel_report kernel;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/if.h>
 #include <linux/if_arp.h>
 #include <linux/magic.h>
@@ -316,7 +317,8 @@ int host_range_overlap(struct netlink *nl, struct prefix range, struct err *err)
 		link = link_indexed(&host, overlap.route.oif);
 		result = err_set(err, EEXIST,
 				 "the range %s overlaps the route %s%s%s of this host: choose "
-				 "another --range, or share it with --allow-overlap",
+				 "another --range, the same on all nodes, or share it with "
+				 "--allow-overlap",
 				 text_prefix(TEXT_BUF(PREFIX), range.ip, range.len),
 				 text_prefix(TEXT_BUF(PREFIX), overlap.route.dst.ip,
 					     overlap.route.dst.len),
@@ -385,11 +387,29 @@ void host_facts(struct netlink *nl, uint32_t underlay_ifindex, struct host_facts
 	read_line("/sys/class/dmi/id/product_uuid", ret->product_uuid, sizeof(ret->product_uuid));
 }
 
+/* The directory that `path` is in. False: there is none above it. */
+static bool go_up(char *path)
+{
+	char *slash = strrchr(path, '/');
+
+	if (slash == path)
+		slash++; /* "/" itself is where it ends */
+	if (!slash || *slash == '\0')
+		return false;
+	*slash = '\0';
+	return true;
+}
+
 int host_is_memory(const char *path, bool *ret, struct err *err)
 {
+	char where[PATH_MAX];
 	struct statfs about;
+	int result;
 
-	if (statfs(path, &about) < 0)
+	snprintf(where, sizeof(where), "%s", path);
+	while ((result = statfs(where, &about)) < 0 && errno == ENOENT && go_up(where))
+		;
+	if (result < 0)
 		return err_set(err, errno, "look at the file system of %s", path);
 	*ret = about.f_type == TMPFS_MAGIC || about.f_type == RAMFS_MAGIC;
 	return 0;

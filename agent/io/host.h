@@ -21,8 +21,8 @@ struct host_wish {
  * else `text` is the choice, its reason, and what was passed over. */
 void host_underlay(struct netlink *nl, const struct host_wish *wish, struct underlay *ret);
 
-/* -EEXIST and a sentence if a route of the host, neither a default route nor ours, lies inside the
- * range or covers it. */
+/* -EEXIST and a whole sentence, with what to do, if a route of the host lies inside the range or
+ * covers it and is neither a default route nor ours. */
 int host_range_overlap(struct netlink *nl, struct prefix range, struct err *err);
 
 struct host_facts {
@@ -39,7 +39,8 @@ struct host_facts {
 
 void host_facts(struct netlink *nl, uint32_t underlay_ifindex, struct host_facts *ret);
 
-/* tmpfs or ramfs: gone with the kernel, as pod records must be. */
+/* Is a directory there, or would it be if it were made, in memory (tmpfs or ramfs): gone with the
+ * kernel, as pod records must be? */
 int host_is_memory(const char *path, bool *ret, struct err *err);
 
 /* Does this kernel speak IPv6 at all? */

@@ -271,7 +271,7 @@ uint32_t kernel_sent(const struct kernel *kernel)
 /* ---- pods */
 
 /* "container id/ifname"; what does not look like it leaves both empty. */
-static void split_alias(const char *alias, struct pod_link *pod)
+static void split_alias(const char *alias, struct host_end *pod)
 {
 	const char *slash = strrchr(alias, '/');
 	size_t id_len = slash ? (size_t)(slash - alias) : 0;
@@ -311,18 +311,18 @@ static struct behind *list_behind(const struct kernel_have *have, size_t *ret_n)
 	return list;
 }
 
-static void fill_pod(struct pod_link *pod, const struct rtnl_link *link,
+static void fill_pod(struct host_end *pod, const struct rtnl_link *link,
 		     const struct behind *behind, size_t n_behind)
 {
 	struct behind key = { .ifindex = link->ifindex };
 	const struct behind *found = bsearch(&key, behind, n_behind, sizeof(key), compare_behind);
 
-	*pod = (struct pod_link){ .ip = found ? found->ip : 0, .mtu = link->mtu };
+	*pod = (struct host_end){ .ip = found ? found->ip : 0, .mtu = link->mtu };
 	memcpy(pod->host_if, link->name, sizeof(pod->host_if));
 	split_alias(link->alias, pod);
 }
 
-int kernel_pods(struct kernel *kernel, struct pod_links *ret, struct err *err)
+int kernel_pods(struct kernel *kernel, struct host_ends *ret, struct err *err)
 {
 	struct kernel_have *have = &kernel->have;
 	const char *tunnel = kernel->want.tunnel.name;
@@ -341,7 +341,7 @@ int kernel_pods(struct kernel *kernel, struct pod_links *ret, struct err *err)
 		if (rtnl_is_host_end(have->links[i].name))
 			fill_pod(&kernel->pods[n++], &have->links[i], behind, n_behind);
 	free(behind);
-	*ret = (struct pod_links){ .n = n, .links = kernel->pods };
+	*ret = (struct host_ends){ .n = n, .ends = kernel->pods };
 	return 0;
 }
 

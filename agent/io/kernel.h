@@ -43,7 +43,7 @@ int kernel_events_fd(const struct kernel *kernel);
 struct kernel_news {
 	bool drift;    /* something of ours was changed by another: kernel_pass() */
 	bool underlay; /* an address, link or route changed that may move it: host_underlay() */
-	bool pods;     /* host ends vanished: kernel_pods(), EVENT_PODS_LINKED */
+	bool pods;     /* host ends vanished: kernel_pods(), EVENT_HOST_ENDS */
 	/* Names of the host ends that vanished; each may be used again from now on. Owned by the
 	 * kernel, until the next call. */
 	size_t n_gone;
@@ -57,7 +57,7 @@ void kernel_events(struct kernel *kernel, struct kernel_news *ret);
 
 /* Every wf* link with its alias, route and MTU. The arrays belong to the kernel, until the next
  * call. */
-int kernel_pods(struct kernel *kernel, struct pod_links *ret, struct err *err);
+int kernel_pods(struct kernel *kernel, struct host_ends *ret, struct err *err);
 
 /* The socket that requests go through: for host.h and pods.h on the loop's thread. */
 struct netlink *kernel_route_socket(struct kernel *kernel);

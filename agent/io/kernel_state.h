@@ -84,7 +84,7 @@ struct kernel {
 	char trouble[TEXT_LEN_MAX + 1]; /* the failure that was logged last */
 
 	/* For callers, until their next call. */
-	struct pod_link *pods;
+	struct host_end *pods;
 	size_t cap_pods;
 	char (*gone)[IFNAME_LEN_MAX + 1];
 	size_t n_gone, cap_gone;

@@ -390,11 +390,10 @@ def detach_finds_not_one(program, words, code, text):
         ("a letter less", ["ipm"], "did you mean 'weftctl ipam'?"),
         ("a letter more", ["podds"], "did you mean 'weftctl pods'?"),
         ("the beginning", ["de", "x"], "did you mean 'weftctl detach'?"),
-        ("nothing like it", ["frobnicate"], "'weftctl help' lists"),
-        ("very long", ["x" * 10_000], "'weftctl help' lists"),
-        ("empty", [""], "'weftctl help' lists"),
+        ("nothing like it", ["frobnicate"], "'weftctl help' tells"),
+        ("very long", ["x" * 10_000], "'weftctl help' tells"),
+        ("empty", [""], "'weftctl help' tells"),
         ("help for a typing error", ["help", "peer"], "did you mean 'weftctl peers'?"),
-        ("unknown option", ["status", "--frob"], "frob"),
         ("option of another verb", ["status", "--id", "x"], "'status' has no --id"),
         ("another option of another verb", ["pods", "--ifname", "x"], "'pods' has no --ifname"),
         ("a form that is none", ["status", "-o", "yaml"], "-o yaml: expected json or text"),
@@ -406,6 +405,22 @@ def usage_error(program, words, text):
     done = weftctl(program, "/nowhere", *words)
     equal((done.returncode, done.stdout), (USAGE, ""), "end")
     contains(done.stderr, text, "stderr")
+
+
+@table([("unknown", ["status", "--bogus"],
+         "there is no --bogus; 'weftctl help' tells what there is"),
+        ("unknown, with a value", ["status", "--bogus=1"],
+         "there is no --bogus; 'weftctl help' tells what there is"),
+        ("a typing error", ["--scoket", "/x", "pods"],
+         "there is no --scoket; did you mean --socket?"),
+        ("a letter", ["pods", "-x"], "there is no -x; 'weftctl help' tells what there is"),
+        ("no value", ["pods", "-o"], "-o: expected a value behind it"),
+        ("no value for a long one", ["pods", "--socket"], "--socket: expected a value behind it"),
+        ("a value for none", ["--help=yes"], "--help takes no value")])
+@each_program
+def wrong_option(program, words, text):
+    """One sentence, and weftctl by its name, wherever it lies."""
+    told(weftctl(program, "/nowhere", *words), USAGE, "", f"weftctl: {text}\n")
 
 
 @table([("--version", ["--version"], "weftctl 0."), ("help", ["help"], "usage: weftctl VERB"),

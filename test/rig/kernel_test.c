@@ -347,7 +347,7 @@ static void run_unwire(struct test *test, struct order *order)
 
 static void run_pods(struct test *test, struct order *order)
 {
-	struct pod_links pods;
+	struct host_ends pods;
 	struct err err = { 0 };
 
 	if (kernel_pods(test->kernel, &pods, &err) < 0) {
@@ -356,7 +356,7 @@ static void run_pods(struct test *test, struct order *order)
 	}
 	answer(order, "[");
 	for (size_t i = 0; i < pods.n; i++) {
-		const struct pod_link *pod = &pods.links[i];
+		const struct host_end *pod = &pods.ends[i];
 
 		answer(order, "%s[\"%s\",\"%s\",\"%s\",\"%s\",%u]", i ? "," : "", pod->host_if,
 		       pod->container_id, pod->ifname, text_ip4(TEXT_BUF(IP4), pod->ip), pod->mtu);

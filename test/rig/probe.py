@@ -140,9 +140,10 @@ class Stream:
             self.sender.stdin.close()
 
 
-def ask(place, address, port, length=0):
-    """Connect from a place; the server's name, the client it saw and the bytes it echoed."""
-    done = place.run(*python("tcp"), "ask", address, port, length, check=False)
+def ask(place, address, port, length=0, *source):
+    """Connect from a place, from a source of one's choice; the server's name, the client it saw
+    and the bytes it echoed."""
+    done = place.run(*python("tcp"), "ask", address, port, length, *source, check=False)
     if done.returncode:
         words = done.stderr.strip().splitlines() or ["no reason given"]
         raise RigError(f"{place.name} -> {address}:{port}: {words[-1]}")

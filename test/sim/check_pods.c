@@ -73,13 +73,13 @@ void checker_stores(struct world *world, struct node *node, const struct action 
 		const struct record *record = &store->store.records[i];
 		uint32_t block = (record->pod.ip - world->range.ip) / BLOCK_ADDRESSES;
 		const struct pod_key *key;
-		const struct host_end *end;
+		const struct kernel_end *end;
 
 		if (record->type != RECORD_ALLOC)
 			continue;
 		key = record_find(watch, record->pod.container_id, record->pod.ifname);
 		end = kernel_find(node, record->pod.container_id, record->pod.ifname);
-		if ((key && key->ip == record->pod.ip) || (end && end->link.ip == record->pod.ip))
+		if ((key && key->ip == record->pod.ip) || (end && end->seen.ip == record->pod.ip))
 			continue;
 		if (block >= world->checker->n_blocks || !watch->proven[block])
 			world_violation(
@@ -151,7 +151,7 @@ static void check_added(struct world *world, struct node *node, const struct shi
 {
 	struct watch *watch = watch_of(world, node);
 	const struct pod_key *key = record_find(watch, shim->container_id, shim->ifname);
-	const struct host_end *end = kernel_find(node, shim->container_id, shim->ifname);
+	const struct kernel_end *end = kernel_find(node, shim->container_id, shim->ifname);
 	struct sandbox *sandbox = sandbox_of(node, shim->sandbox);
 	char ip[16];
 
@@ -160,7 +160,7 @@ static void check_added(struct world *world, struct node *node, const struct shi
 		world_violation(world, "V10",
 				"n%u answers ADD of %.12s with %s, and /run has no record of it",
 				node->index + 1, shim->container_id, ip);
-	if ((!end || end->link.ip != answer->ip) && !(sandbox && sandbox->vanished))
+	if ((!end || end->seen.ip != answer->ip) && !(sandbox && sandbox->vanished))
 		world_violation(
 			world, "V10",
 			"n%u answers ADD of %.12s with %s, and the kernel has no such host end",
@@ -260,13 +260,13 @@ static void check_sandboxes(struct world *world, struct node *node)
 {
 	for (size_t i = 0; i < node->runtime.n_sandboxes; i++) {
 		const struct sandbox *sandbox = &node->runtime.sandboxes[i];
-		const struct host_end *end =
+		const struct kernel_end *end =
 			kernel_find(node, sandbox->container_id, sandbox->ifname);
 		char ip[16];
 
 		if (sandbox->state != SANDBOX_UP || sandbox->vanished)
 			continue;
-		if (!end || end->link.ip != sandbox->ip)
+		if (!end || end->seen.ip != sandbox->ip)
 			world_violation(world, "V10",
 					"%.12s on n%u was told %s, and has no such host end",
 					sandbox->container_id, node->index + 1,

@@ -86,7 +86,7 @@ void use_recount(struct world *world, struct node *node)
 	for (uint32_t i = 0; i < n; i++)
 		use[i] = watch->taken[i] | watch->resting[i];
 	for (size_t i = 0; i < node->kernel.n_ends; i++)
-		mark(world, use, node->kernel.ends[i].link.ip);
+		mark(world, use, node->kernel.ends[i].seen.ip);
 	for (uint32_t i = 0; i < n; i++)
 		if (use[i] != watch->use[i])
 			use_set(world, node, i, use[i]);

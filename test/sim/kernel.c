@@ -24,21 +24,21 @@ void kernel_done(struct kernel *kernel)
 
 /* ---- host ends */
 
-static struct host_end *by_name(struct kernel *kernel, const char *host_if)
+static struct kernel_end *by_name(struct kernel *kernel, const char *host_if)
 {
 	for (size_t i = 0; i < kernel->n_ends; i++)
-		if (strcmp(kernel->ends[i].link.host_if, host_if) == 0)
+		if (strcmp(kernel->ends[i].seen.host_if, host_if) == 0)
 			return &kernel->ends[i];
 	return NULL;
 }
 
-struct host_end *kernel_find(struct node *node, const char *container_id, const char *ifname)
+struct kernel_end *kernel_find(struct node *node, const char *container_id, const char *ifname)
 {
 	for (size_t i = 0; i < node->kernel.n_ends; i++) {
-		struct pod_link *link = &node->kernel.ends[i].link;
+		struct host_end *seen = &node->kernel.ends[i].seen;
 
-		if (strcmp(link->container_id, container_id) == 0 &&
-		    strcmp(link->ifname, ifname) == 0)
+		if (strcmp(seen->container_id, container_id) == 0 &&
+		    strcmp(seen->ifname, ifname) == 0)
 			return &node->kernel.ends[i];
 	}
 	return NULL;
@@ -46,23 +46,23 @@ struct host_end *kernel_find(struct node *node, const char *container_id, const 
 
 static void end_remove(struct kernel *kernel, const char *host_if)
 {
-	struct host_end *end = by_name(kernel, host_if);
+	struct kernel_end *end = by_name(kernel, host_if);
 
 	if (end)
 		vec_close_gap(kernel->ends, kernel->n_ends--, (size_t)(end - kernel->ends),
 			      sizeof(*end));
 }
 
-static struct host_end *end_add(struct kernel *kernel, const struct wire_pod *wire)
+static struct kernel_end *end_add(struct kernel *kernel, const struct wire_pod *wire)
 {
-	struct host_end end = { .link.ip = wire->ip, .link.mtu = wire->mtu };
+	struct kernel_end end = { .seen.ip = wire->ip, .seen.mtu = wire->mtu };
 	const char *slash = strchr(wire->alias, '/');
 
 	assert(slash);
-	memcpy(end.link.host_if, wire->host_if, sizeof(end.link.host_if));
-	snprintf(end.link.container_id, sizeof(end.link.container_id), "%.*s",
+	memcpy(end.seen.host_if, wire->host_if, sizeof(end.seen.host_if));
+	snprintf(end.seen.container_id, sizeof(end.seen.container_id), "%.*s",
 		 (int)(slash - wire->alias), wire->alias);
-	snprintf(end.link.ifname, sizeof(end.link.ifname), "%s", slash + 1);
+	snprintf(end.seen.ifname, sizeof(end.seen.ifname), "%s", slash + 1);
 	kernel->ends =
 		vec_reserve(kernel->ends, &kernel->cap_ends, kernel->n_ends + 1, sizeof(end));
 	kernel->ends[kernel->n_ends] = end;
@@ -72,24 +72,24 @@ static struct host_end *end_add(struct kernel *kernel, const struct wire_pod *wi
 void kernel_pod_vanished(struct world *world, struct node *node, const char *container_id,
 			 const char *ifname)
 {
-	struct host_end *end = kernel_find(node, container_id, ifname);
+	struct kernel_end *end = kernel_find(node, container_id, ifname);
 
 	if (!end)
 		return;
 	world_line(world, node->index, false, "!",
 		   "a pod's namespace is gone, its host end with it");
-	end_remove(&node->kernel, end->link.host_if);
+	end_remove(&node->kernel, end->seen.host_if);
 	checker_use_changed(world, node);
 }
 
-struct pod_links kernel_dump(const struct node *node)
+struct host_ends kernel_dump(const struct node *node)
 {
-	struct pod_links ret = { .n = node->kernel.n_ends };
-	struct pod_link *links = xcalloc(ret.n + 1, sizeof(*links));
+	struct host_ends ret = { .n = node->kernel.n_ends };
+	struct host_end *ends = xcalloc(ret.n + 1, sizeof(*ends));
 
 	for (size_t i = 0; i < ret.n; i++)
-		links[i] = node->kernel.ends[i].link;
-	ret.links = links;
+		ends[i] = node->kernel.ends[i].seen;
+	ret.ends = ends;
 	return ret;
 }
 
@@ -190,10 +190,10 @@ static void pass_task(struct world *world, struct node *node, bool own_accord)
 	node_feed(world, node, &event);
 	if (!own_accord || node->life != life || !node->core)
 		return;
-	event = (struct event){ .type = EVENT_PODS_LINKED };
-	event.pods = kernel_dump(node);
+	event = (struct event){ .type = EVENT_HOST_ENDS };
+	event.host_ends = kernel_dump(node);
 	node_feed(world, node, &event);
-	free((void *)(uintptr_t)event.pods.links);
+	free((void *)(uintptr_t)event.host_ends.ends);
 	if (node->life == life && node->core)
 		kernel_pass_later(world, node, KERNEL_PASS_MS);
 }
@@ -292,15 +292,15 @@ void kernel_process_died(struct world *world, struct node *node)
 
 	for (size_t i = 0; i < kernel->n_ops; i++) {
 		struct kernel_op *op = &kernel->ops[i];
-		struct host_end *end;
+		struct kernel_end *end;
 
 		if (op->done || op->unwire || by_name(kernel, op->wire.host_if) ||
 		    !world_chance(world, RNG_KERNEL, 30))
 			continue;
 		end = end_add(kernel, &op->wire);
 		end->torn = true;
-		end->link.container_id[0] = end->link.ifname[0] = '\0';
-		end->link.ip = 0;
+		end->seen.container_id[0] = end->seen.ifname[0] = '\0';
+		end->seen.ip = 0;
 	}
 	kernel->n_ops = 0;
 	kernel->pass_wanted = false;

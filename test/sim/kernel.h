@@ -7,9 +7,9 @@
 #include "core/event.h"
 #include "world.h"
 
-struct host_end {
-	struct pod_link link;
-	bool torn; /* made, but its alias was not set any more */
+struct kernel_end {
+	struct host_end seen; /* as a dump shows it */
+	bool torn;            /* made, but its alias was not set any more */
 };
 
 struct kernel_op { /* a wiring or unwiring that the agent waits for */
@@ -23,7 +23,7 @@ struct kernel_op { /* a wiring or unwiring that the agent waits for */
 
 struct kernel {
 	size_t n_ends, cap_ends;
-	struct host_end *ends; /* owned */
+	struct kernel_end *ends; /* owned */
 	size_t n_ops, cap_ops;
 	struct kernel_op *ops; /* owned */
 	uint32_t next_op;
@@ -48,9 +48,9 @@ void kernel_forward(struct world *world, struct node *node, const struct forward
 void kernel_pass_later(struct world *world, struct node *node, int64_t delay_ms);
 void kernel_process_died(struct world *world, struct node *node);
 void kernel_host_died(struct node *node);
-struct host_end *kernel_find(struct node *node, const char *container_id, const char *ifname);
+struct kernel_end *kernel_find(struct node *node, const char *container_id, const char *ifname);
 /* The runtime destroyed the pod's namespace: its host end goes with it. */
 void kernel_pod_vanished(struct world *world, struct node *node, const char *container_id,
 			 const char *ifname);
-/* The host ends as a dump shows them; links are the caller's to free. */
-struct pod_links kernel_dump(const struct node *node);
+/* The host ends as a dump shows them; they are the caller's to free. */
+struct host_ends kernel_dump(const struct node *node);

@@ -250,9 +250,9 @@ static void feed_start(struct world *world, struct node *node, uint32_t lost)
 	underlay_fill(node, &start.underlay);
 	for (size_t i = 0; i < STORE_FILE_COUNT; i++)
 		start.store_lost[i] = (lost >> i & 1) != 0;
-	start.pods = kernel_dump(node);
+	start.host_ends = kernel_dump(node);
 	node_feed(world, node, &event);
-	free((void *)(uintptr_t)start.pods.links);
+	free((void *)(uintptr_t)start.host_ends.ends);
 }
 
 void node_start(struct world *world, struct node *node)

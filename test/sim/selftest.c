@@ -166,7 +166,7 @@ static void feed_differs(struct bench *bench)
 static void use(struct world *world, uint32_t at)
 {
 	struct kernel *kernel = &world->nodes[0].kernel;
-	struct host_end end = { .link.ip = world->range.ip + at };
+	struct kernel_end end = { .seen.ip = world->range.ip + at };
 
 	kernel->ends =
 		vec_reserve(kernel->ends, &kernel->cap_ends, kernel->n_ends + 1, sizeof(end));

@@ -1,61 +1,17 @@
-#include <assert.h>
-#include <stdarg.h>
-#include <stdio.h>
+#include "core/pod_requests.h"
+
+#include <stdlib.h>
 
 #include "base/text.h"
 #include "base/vec.h"
+#include "core/answers.h"
 #include "core/pod_steps.h"
 #include "core/state.h"
 
-/*
- * What local clients ask of pods: ADD and DEL, when they must wait and what they are told. Every
- * request gets one answer, soon: an ADD without an address waits only while a block is on its way,
- * and at most POD_WAIT_MS.
- */
-
-enum { LOG_SLACK = 1024 };
-
-static struct answer *answer(struct core *core, uint32_t client)
+void pod_requests_done(struct pod_requests *requests)
 {
-	struct answer *answer = out_alloc(&core->out, sizeof(*answer));
-
-	answer->client = client;
-	out_add(&core->out, ACTION_ANSWER)->answer = answer;
-	return answer;
-}
-
-void answer_pod(struct core *core, const struct pod *pod, uint32_t client)
-{
-	struct answer *ok = answer(core, client);
-
-	memcpy(ok->host_if, pod->host_if, sizeof(ok->host_if));
-	ok->ip = pod->record.ip;
-	ok->mtu = pod->record.mtu;
-	ok->host_mac = pod_host_mac();
-	ok->pod_mac = pod->pod_mac;
-}
-
-void answer_done(struct core *core, uint32_t client)
-{
-	if (client)
-		(void)answer(core, client);
-}
-
-void answer_refuse(struct core *core, uint32_t client, enum answer_code code, const char *details,
-		   const char *fmt, ...)
-{
-	struct answer *no;
-	va_list args;
-
-	if (!client)
-		return;
-	no = answer(core, client);
-	no->code = code;
-	va_start(args, fmt);
-	(void)vsnprintf(no->text, sizeof(no->text), fmt, args);
-	va_end(args);
-	text_line(no->details, "%s", details);
-	core->pods.refused++;
+	free(requests->hungry);
+	*requests = (struct pod_requests){ 0 };
 }
 
 static void wait_on(struct core *core, struct pod *pod, const struct request *request)
@@ -105,15 +61,15 @@ static bool block_may_come(const struct core *core)
 
 static void wait_for_block(struct core *core, const struct request *request)
 {
-	struct pods *pods = &core->pods;
+	struct pod_requests *all = &core->pod_requests;
 
-	if (!block_may_come(core) || pods->n_hungry >= PODS_MAX) {
+	if (!block_may_come(core) || all->n_hungry >= PODS_MAX) {
 		refuse_no_address(core, request->client);
 		return;
 	}
-	pods->hungry = vec_reserve(pods->hungry, &pods->cap_hungry, pods->n_hungry + 1,
-				   sizeof(*pods->hungry));
-	pods->hungry[pods->n_hungry++] =
+	all->hungry =
+		vec_reserve(all->hungry, &all->cap_hungry, all->n_hungry + 1, sizeof(*all->hungry));
+	all->hungry[all->n_hungry++] =
 		(struct hungry){ .request = *request,
 				 .until = instant_add_ms(core->out.now, POD_WAIT_MS) };
 }
@@ -134,7 +90,7 @@ static void add_again(struct core *core, struct pod *pod, const struct request *
 			      request->pod.ifname, ip, pod->host_if);
 		return;
 	}
-	if (!pod->earlier && pod->linked) {
+	if (!pod->earlier && pod->has_end) {
 		answer_pod(core, pod, request->client);
 		return;
 	}
@@ -142,7 +98,7 @@ static void add_again(struct core *core, struct pod *pod, const struct request *
 	 * unknown, so once more. */
 	pod->earlier = true;
 	pod->client = request->client;
-	pod_wire(core, pod);
+	pod_steps_wire(core, pod);
 }
 
 static void add_new(struct core *core, const struct request *request, uint32_t ip)
@@ -159,10 +115,10 @@ static void add_new(struct core *core, const struct request *request, uint32_t i
 	memcpy(record.ifname, asked->ifname, sizeof(record.ifname));
 	memcpy(record.pod, asked->pod, sizeof(record.pod));
 	memcpy(record.netns, asked->netns, sizeof(record.netns));
-	pod_record(core, pods_insert(&core->pods, &record), request->client);
+	pod_steps_record(core, &record, request->client);
 }
 
-void pods_add(struct core *core, const struct request *request)
+void pod_requests_add(struct core *core, const struct request *request)
 {
 	struct pod *pod = pods_find(&core->pods, request->pod.container_id, request->pod.ifname);
 	uint32_t ip;
@@ -183,18 +139,18 @@ void pods_add(struct core *core, const struct request *request)
 
 /* ---- DEL */
 
-void pods_del(struct core *core, const struct request *request)
+void pod_requests_del(struct core *core, const struct request *request)
 {
-	struct pods *pods = &core->pods;
-	struct pod *pod = pods_find(pods, request->pod.container_id, request->pod.ifname);
+	struct pod_requests *all = &core->pod_requests;
+	struct pod *pod = pods_find(&core->pods, request->pod.container_id, request->pod.ifname);
 
-	for (size_t i = 0; i < pods->n_hungry;
-	     i++) { /* DEL overtakes an ADD that waits: that one must not come true later */
-		const struct pod_request *waiting = &pods->hungry[i].request.pod;
+	/* DEL overtakes an ADD that waits: that one must not come true later. */
+	for (size_t i = 0; i < all->n_hungry; i++) {
+		const struct pod_request *waiting = &all->hungry[i].request.pod;
 
 		if (strcmp(waiting->container_id, request->pod.container_id) == 0 &&
 		    strcmp(waiting->ifname, request->pod.ifname) == 0)
-			pods->hungry[i].until = core->out.now;
+			all->hungry[i].until = core->out.now;
 	}
 	if (!pod) {
 		answer_done(core, request->client);
@@ -202,7 +158,7 @@ void pods_del(struct core *core, const struct request *request)
 		wait_on(core, pod, request);
 	} else {
 		pod->client = request->client;
-		pod_unwire(core, pod);
+		pod_steps_unwire(core, pod);
 	}
 }
 
@@ -223,8 +179,9 @@ static void forget_waiting(struct pod *pod, uint32_t client)
 	}
 }
 
-void pods_client_gone(struct core *core, uint32_t client)
+void pod_requests_client_gone(struct core *core, uint32_t client)
 {
+	struct pod_requests *all = &core->pod_requests;
 	struct pods *pods = &core->pods;
 
 	for (size_t i = 0; i < pods->n; i++) {
@@ -232,82 +189,52 @@ void pods_client_gone(struct core *core, uint32_t client)
 			pods->items[i]->client = 0;
 		forget_waiting(pods->items[i], client);
 	}
-	for (size_t i = 0; i < pods->n_hungry; i++)
-		if (pods->hungry[i].request.client == client)
-			vec_close_gap(pods->hungry, pods->n_hungry--, i--, sizeof(*pods->hungry));
+	for (size_t i = 0; i < all->n_hungry; i++)
+		if (all->hungry[i].request.client == client)
+			vec_close_gap(all->hungry, all->n_hungry--, i--, sizeof(*all->hungry));
 }
 
 /* ---- what time brings */
 
 static void feed_hungry(struct core *core)
 {
-	struct pods *pods = &core->pods;
+	struct pod_requests *all = &core->pod_requests;
 
-	for (size_t i = 0; i < pods->n_hungry; i++) {
-		struct request request = pods->hungry[i].request;
+	for (size_t i = 0; i < all->n_hungry; i++) {
+		struct request request = all->hungry[i].request;
 		bool late = core->session.leave_wanted ||
-			    instant_reached(core->out.now, pods->hungry[i].until);
-		struct pod *known = pods_find(pods, request.pod.container_id, request.pod.ifname);
+			    instant_reached(core->out.now, all->hungry[i].until);
+		struct pod *known =
+			pods_find(&core->pods, request.pod.container_id, request.pod.ifname);
 		uint32_t ip;
 
 		if (!late && !known && !blocks_take(&core->blocks, core->out.now, &ip))
 			continue;
-		vec_close_gap(pods->hungry, pods->n_hungry--, i--, sizeof(*pods->hungry));
+		vec_close_gap(all->hungry, all->n_hungry--, i--, sizeof(*all->hungry));
 		if (late)
 			refuse_no_address(core, request.client);
 		else if (known)
-			pods_add(core, &request);
+			pod_requests_add(core, &request);
 		else
 			add_new(core, &request, ip);
 	}
 }
 
-static void drop_unlinked(struct core *core)
-{
-	struct pod **due = NULL;
-	size_t n = 0;
-
-	for (size_t i = 0; i < core->pods.n; i++) {
-		struct pod *pod = core->pods.items[i];
-
-		if (pod->state != POD_UP ||
-		    !instant_reached(core->out.now,
-				     instant_add_ms(pod->unlinked_since, POD_UNLINKED_MS)))
-			continue;
-		out_trace(&core->out, TRACE_WARN,
-			  "%s has had no interface for %d min and no DEL came -> its address is "
-			  "freed",
-			  pod->record.container_id, POD_UNLINKED_MS / 60000);
-		pod->client = 0;
-		if (!due)
-			due = out_alloc(&core->out, core->pods.n * sizeof(struct pod *));
-		due[n++] = pod;
-	}
-	pods_unwire_all(core, due, n);
-}
-
-void pods_run(struct core *core)
+void pod_requests_run(struct core *core)
 {
 	blocks_rested(&core->blocks, core->out.now);
 	feed_hungry(core);
-	drop_unlinked(core);
-	if (core->pods.log_records > 4 * core->pods.n + LOG_SLACK ||
-	    instant_reached(core->out.now, core->pods.rewrite_at))
-		pods_rewrite_log(core);
 }
 
-struct instant pods_deadline(const struct core *core)
+struct instant pod_requests_deadline(const struct core *core)
 {
-	const struct pods *pods = &core->pods;
-	struct instant at = instant_min(pods->rewrite_at, blocks_rest_deadline(&core->blocks));
+	const struct pod_requests *requests = &core->pod_requests;
+	struct instant at = blocks_rest_deadline(&core->blocks);
 
-	for (size_t i = 0; i < pods->n_hungry; i++)
-		at = instant_min(at, pods->hungry[i].until);
-	for (size_t i = 0; i < pods->n; i++)
-		at = instant_min(at,
-				 instant_add_ms(pods->items[i]->unlinked_since, POD_UNLINKED_MS));
+	for (size_t i = 0; i < requests->n_hungry; i++)
+		at = instant_min(at, requests->hungry[i].until);
 	/* Under pressure a resting address is usable before its rest is over. */
-	if (pods->n_hungry)
+	if (requests->n_hungry)
 		at = instant_min(at, instant_add_ms(core->out.now, 500));
 	return at;
 }

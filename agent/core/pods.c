@@ -1,4 +1,4 @@
-#include "core/addresses.h"
+#include "core/pods.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -8,8 +8,18 @@
 #include "base/text.h"
 #include "base/vec.h"
 #include "base/xalloc.h"
-#include "core/pod_steps.h"
 #include "core/state.h"
+
+enum { LOG_SLACK = 1024 };
+
+static const unsigned may_become[POD_STATE_COUNT] = {
+	[POD_NONE] = 1U << POD_RECORDING | 1U << POD_UP,
+	[POD_RECORDING] = 1U << POD_WIRING,
+	[POD_WIRING] = 1U << POD_UP | 1U << POD_UNWIRING,
+	[POD_UP] = 1U << POD_UNWIRING | 1U << POD_WIRING,
+	[POD_UNWIRING] = 1U << POD_FREEING | 1U << POD_UP,
+	[POD_FREEING] = 0,
+};
 
 void pods_init(struct pods *pods)
 {
@@ -21,7 +31,7 @@ void pods_done(struct pods *pods)
 	for (size_t i = 0; i < pods->n; i++)
 		free(pods->items[i]);
 	free(pods->items);
-	free(pods->hungry);
+	free(pods->freed);
 	*pods = (struct pods){ 0 };
 }
 
@@ -73,11 +83,21 @@ struct mac pod_host_mac(void)
 const char *pod_state_name(const struct pod *pod)
 {
 	static const char *const names[POD_STATE_COUNT] = {
-		[POD_RECORDING] = "recording", [POD_WIRING] = "attaching",  [POD_UP] = "up",
-		[POD_UNWIRING] = "detaching",  [POD_FREEING] = "detaching",
+		[POD_NONE] = "new", [POD_RECORDING] = "recording", [POD_WIRING] = "attaching",
+		[POD_UP] = "up",    [POD_UNWIRING] = "detaching",  [POD_FREEING] = "detaching",
 	};
 
-	return pod->state == POD_UP && !pod->linked ? "no interface" : names[pod->state];
+	return pod->state == POD_UP && !pod->has_end ? "no interface" : names[pod->state];
+}
+
+void pod_become(struct pod *pod, enum pod_state next, struct instant now)
+{
+	assert(may_become[pod->state] & 1U << next);
+	pod->state = next;
+	pod->since = now;
+	pod->job = 0;
+	pod->tag = 0;
+	pod->no_end_since = next == POD_UP && !pod->has_end ? now : instant_never();
 }
 
 /* ---- the table */
@@ -136,15 +156,16 @@ struct pod *pods_by_host_if(const struct pods *pods, const char *host_if)
 	return NULL;
 }
 
-struct pod *pods_insert(struct pods *pods, const struct record_pod *record)
+struct pod *pods_insert(struct pods *pods, const struct record_pod *record, enum pod_state first,
+			struct instant now)
 {
 	size_t at = position(pods, record->container_id, record->ifname);
 	struct pod *pod = xcalloc(1, sizeof(*pod));
 
 	pod->record = *record;
 	pod->pod_mac = pod_mac_of(record->ip);
-	pod->unlinked_since = instant_never();
 	pod_host_if(record->container_id, record->ifname, pod->host_if);
+	pod_become(pod, first, now);
 	pods->items = vec_open_gap(pods->items, &pods->cap, pods->n, at, sizeof(struct pod *));
 	pods->items[at] = pod;
 	pods->n++;
@@ -185,7 +206,7 @@ uint64_t pods_log(struct core *core, enum record_type type, const struct record_
 	return tag;
 }
 
-void pods_store_token(struct core *core, const struct record_token *token, uint64_t tag)
+void pods_log_token(struct core *core, const struct record_token *token, uint64_t tag)
 {
 	log_append(core, RECORD_TOKEN, tag)->token = *token;
 }
@@ -213,7 +234,7 @@ static size_t rewrite_resting(const struct core *core, struct record *records)
 	return n;
 }
 
-void pods_rewrite_log(struct core *core)
+static void rewrite_log(struct core *core)
 {
 	struct pods *pods = &core->pods;
 	size_t room = 1 + pods->n + count_resting(core), n = 0;
@@ -240,111 +261,57 @@ void pods_rewrite_log(struct core *core)
 	pods->log_records = n;
 }
 
-/* ---- start */
-
-static void forget_freed(struct core *core, uint32_t ip)
+void pods_run(struct core *core)
 {
-	for (size_t i = 0; i < core->n_freed; i++)
-		if (core->freed[i] == ip)
-			core->freed[i] = core->freed[--core->n_freed];
+	if (core->pods.log_records > 4 * core->pods.n + LOG_SLACK ||
+	    instant_reached(core->out.now, core->pods.rewrite_at))
+		rewrite_log(core);
 }
 
-void pods_saved(struct core *core, const struct record *record)
+struct instant pods_deadline(const struct core *core)
 {
-	struct pod *old = pods_find(&core->pods, record->pod.container_id, record->pod.ifname);
+	return core->pods.rewrite_at;
+}
 
-	core->pods.log_records++;
+/* ---- start */
+
+static void forget_freed(struct pods *pods, uint32_t ip)
+{
+	for (size_t i = 0; i < pods->n_freed; i++)
+		if (pods->freed[i] == ip)
+			pods->freed[i] = pods->freed[--pods->n_freed];
+}
+
+void pods_saved(struct pods *pods, const struct record *record, struct instant now)
+{
+	struct pod *old = pods_find(pods, record->pod.container_id, record->pod.ifname);
+
+	pods->log_records++;
 	if (record->type == RECORD_FREE) {
-		core->freed = vec_reserve(core->freed, &core->cap_freed, core->n_freed + 1,
-					  sizeof(*core->freed));
-		core->freed[core->n_freed++] = record->pod.ip;
+		pods->freed = vec_reserve(pods->freed, &pods->cap_freed, pods->n_freed + 1,
+					  sizeof(*pods->freed));
+		pods->freed[pods->n_freed++] = record->pod.ip;
 		if (old)
-			pods_remove(&core->pods, old);
+			pods_remove(pods, old);
 		return;
 	}
 	if (old)
-		pods_remove(&core->pods, old);
+		pods_remove(pods, old);
 	/* A FREE that could not be written (full /run) is implied by the next owner of the address.
 	 */
-	old = pods_by_ip(&core->pods, record->pod.ip);
+	old = pods_by_ip(pods, record->pod.ip);
 	if (old)
-		pods_remove(&core->pods, old);
-	forget_freed(core, record->pod.ip);
-	old = pods_insert(&core->pods, &record->pod);
-	old->state = POD_UP;
-	old->earlier = true;
+		pods_remove(pods, old);
+	forget_freed(pods, record->pod.ip);
+	pods_insert(pods, &record->pod, POD_UP, now)->earlier = true;
 }
 
-static bool adoptable(const struct core *core, const struct pod_link *link)
+void pods_take_addresses(struct pods *pods, struct blocks *blocks, struct instant now)
 {
-	char expected[IFNAME_LEN_MAX + 1];
-
-	if (!link->container_id[0] || !link->ip || !prefix_has(core->settings.range, link->ip))
-		return false;
-	pod_host_if(link->container_id, link->ifname, expected);
-	return strcmp(expected, link->host_if) == 0 && !pods_by_ip(&core->pods, link->ip);
-}
-
-static void adopt(struct core *core, const struct pod_link *link)
-{
-	struct record_pod record = { .ip = link->ip, .mtu = link->mtu };
-	struct pod *pod;
-	char ip[TEXT_IP4_MAX];
-
-	memcpy(record.container_id, link->container_id, sizeof(record.container_id));
-	memcpy(record.ifname, link->ifname, sizeof(record.ifname));
-	pod = pods_insert(&core->pods, &record);
-	pod->state = POD_UP;
-	pod->earlier = pod->linked = true;
-	blocks_use(&core->blocks, link->ip);
-	(void)pods_log(core, RECORD_ALLOC, &record);
-	text_ip4(ip, link->ip);
-	out_trace(&core->out, TRACE_WARN, "pod %s on %s has %s but no record -> adopted",
-		  link->container_id, link->host_if, ip);
-}
-
-/* Both what exists and what is recorded are true: records without a host end wait for their DEL,
- * host ends without a record are adopted when they say whose they are, and removed when they do
- * not. */
-void pods_linked(struct core *core, const struct pod_links *links)
-{
-	for (size_t i = 0; i < core->pods.n; i++)
-		if (core->pods.items[i]->state == POD_UP)
-			core->pods.items[i]->linked = false;
-	for (size_t i = 0; i < links->n; i++) {
-		const struct pod_link *link = &links->links[i];
-		struct pod *pod = pods_by_host_if(&core->pods, link->host_if);
-
-		/* By its name, the hash of both: an alias may be lost, and a running pod must not
-		 * be. */
-		if (pod) {
-			if (pod->state == POD_UP)
-				pod->linked = true;
-		} else if (adoptable(core, link)) {
-			adopt(core, link);
-		} else {
-			pods_unwire_stray(core, link->host_if);
-		}
-	}
-	pods_watch_unlinked(core);
-	core->forward_dirty = true;
-}
-
-void pods_start(struct core *core, const struct pod_links *links)
-{
-	for (size_t i = 0; i < core->pods.n; i++)
-		blocks_use(&core->blocks, core->pods.items[i]->record.ip);
-	for (size_t i = 0; i < core->n_freed; i++)
-		if (!pods_by_ip(&core->pods, core->freed[i]))
-			blocks_free(&core->blocks, core->freed[i], core->out.now);
-	core->n_freed = 0;
-	pods_linked(core, links);
-	for (size_t i = 0; i < core->pods.n; i++)
-		core->pods.items[i]->since = core->out.now;
-	for (size_t i = 0; i < core->pods.n; i++)
-		blocks_use(&core->blocks, core->pods.items[i]->record.ip);
-	if (core->pods.n || core->pods.log_records)
-		out_trace(&core->out, TRACE_INFO,
-			  "%zu pod%s of an earlier life of this agent -> kept", core->pods.n,
-			  core->pods.n == 1 ? "" : "s");
+	for (size_t i = 0; i < pods->n; i++)
+		blocks_use(blocks, pods->items[i]->record.ip);
+	for (size_t i = 0; i < pods->n_freed; i++)
+		if (!pods_by_ip(pods, pods->freed[i]))
+			blocks_free(blocks, pods->freed[i], now);
+	pods->n_freed = 0;
 }

@@ -1,0 +1,12 @@
+#pragma once
+/* What a local client is told. Whoever decides about a request calls one of these, once. */
+#include "core/action.h"
+
+struct core;
+struct pod;
+
+void answer_pod(struct core *core, const struct pod *pod, uint32_t client);
+/* Client 0 is nobody: these two then do nothing. */
+void answer_done(struct core *core, uint32_t client);
+void answer_refuse(struct core *core, uint32_t client, enum answer_code code, const char *details,
+		   const char *fmt, ...) __attribute__((format(printf, 5, 6)));

@@ -1,0 +1,26 @@
+#pragma once
+/*
+ * What local clients ask of pods: ADD and DEL, when they must wait and what they are told. Every
+ * request gets one answer, soon: an ADD without an address waits only while a block is on its way,
+ * and at most POD_WAIT_MS.
+ */
+#include "core/event.h"
+
+enum { POD_WAIT_MS = 5000 };
+
+struct pod_requests {
+	size_t n_hungry, cap_hungry; /* ADDs without an address, waiting for a block */
+	struct hungry {
+		struct request request;
+		struct instant until;
+	} * hungry; /* owned */
+};
+
+struct core;
+
+void pod_requests_done(struct pod_requests *requests);
+void pod_requests_add(struct core *core, const struct request *request);
+void pod_requests_del(struct core *core, const struct request *request);
+void pod_requests_client_gone(struct core *core, uint32_t client);
+void pod_requests_run(struct core *core); /* blocks may have come; waits may be over */
+struct instant pod_requests_deadline(const struct core *core);

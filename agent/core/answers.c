@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/text.h"
 #include "core/state.h"
 
 static struct answer *answer(struct core *core, uint32_t client)
@@ -31,19 +32,44 @@ void answer_done(struct core *core, uint32_t client)
 		(void)answer(core, client);
 }
 
-void answer_refuse(struct core *core, uint32_t client, enum answer_code code, const char *details,
-		   const char *fmt, ...)
+static void say(struct answer *ret, enum answer_code code, const char *details, const char *fmt,
+		va_list args)
+{
+	*ret = (struct answer){ .code = code };
+	(void)vsnprintf(ret->text, sizeof(ret->text), fmt, args);
+	text_line(ret->details, "%s", details);
+}
+
+void answer_say(struct answer *ret, enum answer_code code, const char *details, const char *fmt,
+		...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	say(ret, code, details, fmt, args);
+	va_end(args);
+}
+
+void answer_refuse_as(struct core *core, uint32_t client, const struct answer *why)
 {
 	struct answer *no;
-	va_list args;
 
 	if (!client)
 		return;
 	no = answer(core, client);
-	no->code = code;
-	va_start(args, fmt);
-	(void)vsnprintf(no->text, sizeof(no->text), fmt, args);
-	va_end(args);
-	text_line(no->details, "%s", details);
+	*no = *why;
+	no->client = client;
 	core->pods.refused++;
+}
+
+void answer_refuse(struct core *core, uint32_t client, enum answer_code code, const char *details,
+		   const char *fmt, ...)
+{
+	struct answer why;
+	va_list args;
+
+	va_start(args, fmt);
+	say(&why, code, details, fmt, args);
+	va_end(args);
+	answer_refuse_as(core, client, &why);
 }

@@ -27,28 +27,68 @@ static void wait_on(struct core *core, struct pod *pod, const struct request *re
 
 /* ---- ADD */
 
-static void refuse_no_address(struct core *core, uint32_t client)
+static void say_no_address(const struct core *core, struct answer *ret)
 {
 	struct blocks_counts counts = blocks_count(&core->blocks);
 	const char *why = core->session.why[0] ? core->session.why
 					       : "the keeper has not given one yet";
 
 	if (clone_alarm(core))
-		answer_refuse(core, client, ANSWER_TRY_LATER,
-			      "give each node a disk and a machine-id of its own",
-			      "another agent runs with this node's identity: no further block "
-			      "is asked for");
+		answer_say(ret, ANSWER_TRY_LATER,
+			   "give each node a disk and a machine-id of its own",
+			   "another agent runs with this node's identity: no further block is "
+			   "asked for");
 	else if (counts.confirmed == 0)
-		answer_refuse(core, client, ANSWER_TRY_LATER,
-			      "weftctl status on this node says what it waits for",
-			      "this node has no block of addresses yet: %s", why);
+		answer_say(ret, ANSWER_TRY_LATER,
+			   "weftctl status on this node says what it waits for",
+			   "this node has no block of addresses yet: %s", why);
 	else
-		answer_refuse(core, client, ANSWER_TRY_LATER,
-			      "weftctl ipam shows who has which block",
-			      "no free address: %u in use and %u resting of %u in %u block%s; no "
-			      "further block: %s",
-			      counts.used, counts.resting, counts.size, counts.confirmed,
-			      counts.confirmed == 1 ? "" : "s", why);
+		answer_say(ret, ANSWER_TRY_LATER, "weftctl ipam shows who has which block",
+			   "no free address: %u in use and %u resting of %u in %u block%s; no "
+			   "further block: %s",
+			   counts.used, counts.resting, counts.size, counts.confirmed,
+			   counts.confirmed == 1 ? "" : "s", why);
+}
+
+/* What waiting for an address would not help against. */
+static bool serves(const struct core *core, struct answer *ret_why)
+{
+	if (core->stopping)
+		answer_say(ret_why, ANSWER_TRY_LATER, "it will be back", "the agent is stopping");
+	else if (!core->underlay.have)
+		answer_say(ret_why, ANSWER_TRY_LATER,
+			   "a pod would reach this node alone; it is tried again by itself",
+			   "this node has no address that other nodes reach: %s",
+			   core->underlay.text);
+	else if (core->pods.n >= PODS_MAX)
+		answer_say(ret_why, ANSWER_TRY_LATER, "detach some", "%d pods are attached here",
+			   PODS_MAX);
+	else
+		return true;
+	return false;
+}
+
+bool pod_requests_ready(const struct core *core, struct answer *ret_why)
+{
+	if (!serves(core, ret_why))
+		return false;
+	/* An ADD is tried nevertheless; this is over when a record could be written. */
+	if (core->trouble[0] && core->trouble_of == STORE_PODS) {
+		answer_say(ret_why, ANSWER_IO, "see the directory of --run", "%s", core->trouble);
+		return false;
+	}
+	if (!core->session.leave_wanted && blocks_count(&core->blocks).free > 0)
+		return true;
+	say_no_address(core, ret_why);
+	return false;
+}
+
+static void refuse_no_address(struct core *core, uint32_t client)
+{
+	struct answer why;
+
+	say_no_address(core, &why);
+	answer_refuse_as(core, client, &why);
 }
 
 /* Is a block likely to come within the wait? */
@@ -121,16 +161,13 @@ static void add_new(struct core *core, const struct request *request, uint32_t i
 void pod_requests_add(struct core *core, const struct request *request)
 {
 	struct pod *pod = pods_find(&core->pods, request->pod.container_id, request->pod.ifname);
+	struct answer why;
 	uint32_t ip;
 
-	if (core->stopping)
-		answer_refuse(core, request->client, ANSWER_TRY_LATER, "it will be back",
-			      "the agent is stopping");
-	else if (pod)
+	if (pod && !core->stopping)
 		add_again(core, pod, request);
-	else if (core->pods.n >= PODS_MAX)
-		answer_refuse(core, request->client, ANSWER_TRY_LATER, "detach some",
-			      "%d pods are attached here", PODS_MAX);
+	else if (!serves(core, &why))
+		answer_refuse_as(core, request->client, &why);
 	else if (core->session.leave_wanted || !blocks_take(&core->blocks, core->out.now, &ip))
 		wait_for_block(core, request);
 	else
@@ -208,7 +245,8 @@ static void feed_hungry(struct core *core)
 			pods_find(&core->pods, request.pod.container_id, request.pod.ifname);
 		uint32_t ip;
 
-		if (!late && !known && !blocks_take(&core->blocks, core->out.now, &ip))
+		if (!late && !known &&
+		    (!core->underlay.have || !blocks_take(&core->blocks, core->out.now, &ip)))
 			continue;
 		vec_close_gap(all->hungry, all->n_hungry--, i--, sizeof(*all->hungry));
 		if (late)

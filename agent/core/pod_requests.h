@@ -4,6 +4,7 @@
  * request gets one answer, soon: an ADD without an address waits only while a block is on its way,
  * and at most POD_WAIT_MS.
  */
+#include "core/action.h"
 #include "core/event.h"
 
 enum { POD_WAIT_MS = 5000 };
@@ -17,6 +18,11 @@ struct pod_requests {
 };
 
 struct core;
+
+/* Would an ADD of a new pod succeed now, without waiting? The one rule for ADD, for readiness and
+ * for what status says; else *ret_why has the code and the words that the ADD would be refused
+ * with. */
+bool pod_requests_ready(const struct core *core, struct answer *ret_why);
 
 void pod_requests_done(struct pod_requests *requests);
 void pod_requests_add(struct core *core, const struct request *request);

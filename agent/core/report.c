@@ -7,6 +7,7 @@
 
 static const char *state_word(const struct core *core)
 {
+	struct answer why;
 	static const char *const words[SESSION_STATE_COUNT] = {
 		[SESSION_NONE] = "waiting",        [SESSION_PREPARING] = "attaching",
 		[SESSION_ATTACHING] = "attaching", [SESSION_ATTACHED] = "attaching",
@@ -19,14 +20,17 @@ static const char *state_word(const struct core *core)
 		return "leaving";
 	if (!core_in_cluster(core))
 		return "searching";
-	if (core->session.state == SESSION_ATTACHED && blocks_count(&core->blocks).confirmed)
+	if (pod_requests_ready(core, &why))
 		return "ready";
+	if (core->session.state == SESSION_ATTACHED && blocks_count(&core->blocks).confirmed)
+		return "waiting";
 	return words[core->session.state];
 }
 
 static const char *state_detail(struct core *core)
 {
 	char waiting[TEXT_LEN_MAX + 1];
+	struct answer why;
 
 	if (clone_alarm(core))
 		return "another agent runs with this node's identity: give each node a disk and "
@@ -39,8 +43,8 @@ static const char *state_detail(struct core *core)
 	}
 	if (core->view.version == 0 && core->session.state != SESSION_ATTACHED)
 		return "the cluster's ledger has not arrived yet: no linked peer has it";
-	if (!core->underlay.have)
-		return core->underlay.text;
+	if (core->session.state == SESSION_ATTACHED && !pod_requests_ready(core, &why))
+		return out_text(&core->out, "%s", why.text);
 	return core->session.why;
 }
 

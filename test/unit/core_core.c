@@ -6,6 +6,7 @@
 
 #include "check.h"
 #include "core/inspect.h"
+#include "core/status.h"
 
 struct world {
 	struct core *core;
@@ -311,9 +312,55 @@ static void a_reboot_asks_first(void)
 	done(&next);
 }
 
+static void underlay(struct world *world, bool have)
+{
+	struct underlay underlay = { .have = have,
+				     .ip = 0x0a000001,
+				     .ifindex = 2,
+				     .dev = "eth0",
+				     .mtu = 1500,
+				     .text = "eth0 has no address" };
+
+	step(world, (struct event){ .type = EVENT_UNDERLAY, .underlay = &underlay });
+}
+
+/* What status and probes say is what an ADD would meet. */
+static void ready_is_what_an_add_meets(struct world *world, bool ready, const char *why)
+{
+	struct answer status = ask(world, REQUEST_STATUS, "", 0), add;
+	static uint64_t number = 1000;
+	char id[16];
+
+	CHECK(world->answered);
+	CHECK((strcmp(status.status->state, "ready") == 0) == ready);
+	snprintf(id, sizeof(id), "pod-%u", (unsigned)++number);
+	add = ask(world, REQUEST_ADD, id, number);
+	CHECK(world->answered);
+	CHECK_INT(add.code == ANSWER_OK, ready);
+	CHECK(strstr(add.text, why) != NULL);
+}
+
+static void no_pod_without_an_underlay(void)
+{
+	struct world world;
+
+	founded(&world);
+	ready_is_what_an_add_meets(&world, true, "");
+	underlay(&world, false);
+	ready_is_what_an_add_meets(&world, false, "eth0 has no address");
+	CHECK_INT(ask(&world, REQUEST_DEL, "pod-1001", 0).code, ANSWER_OK);
+	underlay(&world, true);
+	ready_is_what_an_add_meets(&world, true, "");
+	world.refuse_store[STORE_PODS] = true;
+	CHECK_INT(ask(&world, REQUEST_ADD, "pod-x", 1).code, ANSWER_IO);
+	ready_is_what_an_add_meets(&world, false, "no space left");
+	done(&world);
+}
+
 int main(void)
 {
 	RUN(founds_and_serves);
+	RUN(no_pod_without_an_underlay);
 	RUN(del_frees_and_repeats);
 	RUN(a_full_run_directory_refuses);
 	RUN(what_the_kernel_refuses_is_undone);

@@ -147,7 +147,7 @@ static int print_answer(const Weft__Local__Answer *answer, const char *command,
 
 static int carry(const struct env *env, const int *fds, size_t n_fds, struct problem *problem)
 {
-	struct talk talk = { talk_socket(), REACH_MS, TOTAL_MS };
+	struct talk talk = { .socket = talk_socket(), .reach_ms = REACH_MS, .total_ms = TOTAL_MS };
 	Weft__Local__Request request = WEFT__LOCAL__REQUEST__INIT;
 	Weft__Local__Cni cni = WEFT__LOCAL__CNI__INIT;
 	Weft__Local__Answer *answer = NULL;
@@ -220,7 +220,7 @@ static int run_del(const struct env *env, struct problem *problem)
  * An agent that is away is 50 and not 51: the kernel goes on forwarding for the pods there are. */
 static int run_status(const struct env *env, struct problem *problem)
 {
-	struct talk talk = { talk_socket(), 0, STATUS_TOTAL_MS };
+	struct talk talk = { .socket = talk_socket(), .total_ms = STATUS_TOTAL_MS };
 	Weft__Local__Request request = WEFT__LOCAL__REQUEST__INIT;
 	Weft__Local__StatusAsk ask = WEFT__LOCAL__STATUS_ASK__INIT;
 	Weft__Local__Answer *answer = NULL;

@@ -95,6 +95,23 @@ static void pause_until(int64_t deadline_ms)
 	(void)wait_for(-1, 0, deadline_ms);
 }
 
+struct patience {
+	const struct talk *talk;
+	int64_t slow_at_ms, deadline_ms;
+};
+
+/* The same for the agent's next move. Once it is called slow it is not called so again. */
+static bool wait_for_agent(int fd, short events, struct patience *patience)
+{
+	if (patience->slow_at_ms < patience->deadline_ms) {
+		if (wait_for(fd, events, patience->slow_at_ms))
+			return true;
+		patience->slow_at_ms = patience->deadline_ms;
+		patience->talk->slow(patience->talk);
+	}
+	return wait_for(fd, events, patience->deadline_ms);
+}
+
 /* Connecting to a Unix socket does not wait: it works, or errno says why not (EAGAIN: the agent's
  * queue is full). Returns the socket or -errno. */
 static int dial(const char *path)
@@ -175,7 +192,7 @@ static ssize_t send_some(int fd, const uint8_t *data, size_t size, const int *fd
 /* TALK_ANSWERED means sent, here. An agent that closes early may have answered before it did (a
  * frame that it refuses), so that is for receive to find out. */
 static enum talk_end send_frame(int fd, const struct frame *frame, const int *fds, size_t n_fds,
-				int64_t deadline_ms)
+				struct patience *patience)
 {
 	size_t sent = 0;
 
@@ -187,19 +204,19 @@ static enum talk_end send_frame(int fd, const struct frame *frame, const int *fd
 			sent += (size_t)n;
 		else if (errno != EAGAIN && errno != EINTR)
 			break;
-		else if (!wait_for(fd, POLLOUT, deadline_ms))
+		else if (!wait_for_agent(fd, POLLOUT, patience))
 			return TALK_SILENT;
 	}
 	return TALK_ANSWERED;
 }
 
 /* Exactly `size` bytes. A peer that is gone ends the stream, whether it says so (0) or not. */
-static enum talk_end receive(int fd, uint8_t *data, size_t size, int64_t deadline_ms)
+static enum talk_end receive(int fd, uint8_t *data, size_t size, struct patience *patience)
 {
 	while (size > 0) {
 		ssize_t n;
 
-		if (!wait_for(fd, POLLIN, deadline_ms))
+		if (!wait_for_agent(fd, POLLIN, patience))
 			return TALK_SILENT;
 		n = recv(fd, data, size, 0);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -212,7 +229,7 @@ static enum talk_end receive(int fd, uint8_t *data, size_t size, int64_t deadlin
 	return TALK_ANSWERED;
 }
 
-static enum talk_end receive_answer(int fd, int64_t deadline_ms, Weft__Local__Answer **ret)
+static enum talk_end receive_answer(int fd, struct patience *patience, Weft__Local__Answer **ret)
 {
 	uint8_t length[LENGTH_SIZE];
 	Weft__Local__Answer *answer;
@@ -220,7 +237,7 @@ static enum talk_end receive_answer(int fd, int64_t deadline_ms, Weft__Local__An
 	uint8_t *data;
 	size_t size;
 
-	end = receive(fd, length, sizeof(length), deadline_ms);
+	end = receive(fd, length, sizeof(length), patience);
 	if (end != TALK_ANSWERED)
 		return end;
 	size = (size_t)length[0] << 24 | (size_t)length[1] << 16 | (size_t)length[2] << 8 |
@@ -230,7 +247,7 @@ static enum talk_end receive_answer(int fd, int64_t deadline_ms, Weft__Local__An
 	data = malloc(size ? size : 1);
 	if (!data)
 		abort();
-	end = receive(fd, data, size, deadline_ms);
+	end = receive(fd, data, size, patience);
 	if (end == TALK_ANSWERED) {
 		answer = weft__local__answer__unpack(NULL, size, data);
 		if (answer)
@@ -243,17 +260,22 @@ static enum talk_end receive_answer(int fd, int64_t deadline_ms, Weft__Local__An
 }
 
 static enum talk_end converse(int fd, const struct frame *frame, const int *fds, size_t n_fds,
-			      int64_t deadline_ms, Weft__Local__Answer **ret)
+			      struct patience *patience, Weft__Local__Answer **ret)
 {
-	enum talk_end end = send_frame(fd, frame, fds, n_fds, deadline_ms);
+	enum talk_end end = send_frame(fd, frame, fds, n_fds, patience);
 
-	return end == TALK_ANSWERED ? receive_answer(fd, deadline_ms, ret) : end;
+	return end == TALK_ANSWERED ? receive_answer(fd, patience, ret) : end;
 }
 
 enum talk_end talk_ask(const struct talk *talk, const Weft__Local__Request *request, const int *fds,
 		       size_t n_fds, Weft__Local__Answer **ret, int *ret_error)
 {
-	int64_t deadline_ms = now_ms() + talk->total_ms;
+	int64_t begun_ms = now_ms(), deadline_ms = begun_ms + talk->total_ms;
+	struct patience patience = {
+		.talk = talk,
+		.slow_at_ms = talk->slow ? begun_ms + talk->slow_ms : deadline_ms,
+		.deadline_ms = deadline_ms,
+	};
 	struct frame frame = pack(request);
 	enum talk_end end;
 
@@ -268,7 +290,7 @@ enum talk_end talk_ask(const struct talk *talk, const Weft__Local__Request *requ
 			end = TALK_UNREACHABLE;
 			break;
 		}
-		end = converse(fd, &frame, fds, n_fds, deadline_ms, ret);
+		end = converse(fd, &frame, fds, n_fds, &patience, ret);
 		close(fd);
 		if (end != TALK_HUNG_UP || tries == TALK_TRIES)
 			break;

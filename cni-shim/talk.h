@@ -27,6 +27,10 @@ struct talk {
 	const char *socket; /* path, not NULL */
 	int reach_ms; /* go on dialling for so long while the agent is not there; 0: dial once */
 	int total_ms; /* for everything */
+	/* Called once, when the agent has taken the question and not answered slow_ms after it was
+	 * begun; the wait goes on. NULL: nobody wants to know. */
+	void (*slow)(const struct talk *talk);
+	int slow_ms;
 };
 
 /* The socket's path: $WEFT_SOCKET, else the built-in one. Not for free(). */

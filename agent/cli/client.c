@@ -31,6 +31,12 @@ static void complain_unreachable(const char *socket, int error)
 			"kubectl get pods -A -o wide | grep weft\n");
 }
 
+static void say_slow(const struct talk *talk)
+{
+	fprintf(stderr, "weftctl: the agent at %s does not answer -> waiting, %d s in all\n",
+		talk->socket, talk->total_ms / 1000);
+}
+
 static void complain(enum talk_end end, const struct talk *talk, int error)
 {
 	switch (end) {
@@ -46,9 +52,10 @@ static void complain(enum talk_end end, const struct talk *talk, int error)
 		return;
 	case TALK_SILENT:
 		fprintf(stderr,
-			"weftctl: the agent at %s took the question and did not answer within "
-			"%d s\n  next: %s\n",
-			talk->socket, talk->total_ms / 1000, look_at_log);
+			"weftctl: the agent at %s did not answer within %d s\n"
+			"  next: see whether it is stopped or stuck (systemctl status weftd, or "
+			"this node's weft pod) and restart it: pods and their traffic go on\n",
+			talk->socket, talk->total_ms / 1000);
 		return;
 	case TALK_GARBLED:
 		fprintf(stderr,
@@ -68,7 +75,12 @@ Weft__Local__Answer *client_ask(const struct call *call, Weft__Local__Request *r
 				const int *fds, size_t n_fds, int total_ms)
 {
 	/* A person sees at once that the agent is away and decides for himself how long to wait. */
-	struct talk talk = { .socket = call->socket, .reach_ms = 0, .total_ms = total_ms };
+	struct talk talk = {
+		.socket = call->socket,
+		.total_ms = total_ms,
+		.slow = say_slow,
+		.slow_ms = CLIENT_SLOW_MS,
+	};
 	Weft__Local__Answer *answer = NULL;
 	enum talk_end end;
 	int error = 0;

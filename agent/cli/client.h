@@ -9,6 +9,7 @@
 #include "cli/verb.h"
 
 enum {
+	CLIENT_SLOW_MS = 1000,    /* without an answer, before the reason of the silence is told */
 	CLIENT_SHOW_MS = 5000,    /* to tell something */
 	CLIENT_CHANGE_MS = 30000, /* to do something, as for a CNI call */
 };

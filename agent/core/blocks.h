@@ -1,7 +1,7 @@
 #pragma once
 /*
  * Our own blocks, and which addresses in them are free. A block serves new addresses only while it
- * is confirmed (session.c says when). Inside a block: one 64-bit map, next-fit, a freed address
+ * is confirmed (session.h says when). Inside a block: one 64-bit map, next-fit, a freed address
  * rests. Pure arithmetic: no messages.
  */
 #include "base/instant.h"

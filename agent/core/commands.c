@@ -76,7 +76,7 @@ void commands_reply(struct core *core, const struct keeper_chosen *chosen)
 		struct link *link;
 
 		if (reply->link == 0) {
-			session_reply(core, &core->settings.uid, &reply->reply);
+			orders_reply(core, &core->settings.uid, &reply->reply);
 			continue;
 		}
 		link = links_find(&core->links, reply->link);

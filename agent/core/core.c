@@ -26,7 +26,8 @@ struct core *core_new(void)
 	dial_init(&core->dial);
 	ledger_init(&core->view);
 	core->keeper = keeper_new();
-	session_init(&core->session);
+	durable_init(&core->durable);
+	orders_init(&core->orders);
 	core->clone.until = instant_never();
 	pods_init(&core->pods);
 	return core;
@@ -85,7 +86,7 @@ static void saved(struct core *core, const struct record *record)
 	assert(!core->started);
 	switch (record->type) {
 	case RECORD_NODE:
-		core->node = record->node;
+		core->durable.node = record->node;
 		break;
 	case RECORD_KEEPER:
 		if (!keeper_saved(core->keeper, &record->keeper))
@@ -97,7 +98,7 @@ static void saved(struct core *core, const struct record *record)
 		pods_saved(&core->pods, record, core->out.now);
 		break;
 	case RECORD_TOKEN:
-		core->token = record->token;
+		core->durable.token = record->token;
 		break;
 	case RECORD_PEER:
 		(void)dial_target(&core->dial, &record->peer);
@@ -107,7 +108,7 @@ static void saved(struct core *core, const struct record *record)
 
 static bool range_fits(struct core *core)
 {
-	const struct record_node *node = &core->node;
+	const struct record_node *node = &core->durable.node;
 	char was[TEXT_PREFIX_MAX], is[TEXT_PREFIX_MAX];
 
 	if (uuid_is_zero(&node->cluster) || (node->range.ip == core->settings.range.ip &&
@@ -171,12 +172,13 @@ static void started(struct core *core, const struct start *start)
 		return;
 	for (size_t i = 0; i < start->settings->n_peers; i++)
 		dial_configured(&core->dial, &start->settings->peers[i]);
-	core->cluster = core->node.cluster;
-	same_boot = boot_eq(&core->token.boot, &core->settings.boot);
-	blocks_init(&core->blocks, core->settings.range, core->node.n_blocks > 0 && !same_boot);
+	core->cluster = core->durable.node.cluster;
+	same_boot = boot_eq(&core->durable.token.boot, &core->settings.boot);
+	blocks_init(&core->blocks, core->settings.range,
+		    core->durable.node.n_blocks > 0 && !same_boot);
 	core->say_again = true;
 	gossip_say(core);
-	session_start(core, &core->node, &core->token);
+	session_start(core);
 	pod_steps_start(core, &start->host_ends);
 	core->forward_dirty = core->forward_urgent = true;
 	if (keeper_start(core->keeper, &core->settings.uid, start->store_lost[STORE_KEEPER],
@@ -265,7 +267,7 @@ static void message(struct core *core, struct link *link, const struct message *
 		commands_take(core, link, &message->command);
 		break;
 	case MESSAGE_REPLY:
-		session_reply(core, &link->uid, &message->reply);
+		orders_reply(core, &link->uid, &message->reply);
 		break;
 	}
 }
@@ -302,8 +304,8 @@ static void stored(struct core *core, uint64_t tag, int error, const char *text)
 	struct keeper_chosen chosen = { 0 };
 
 	switch (TAG_OWNER(tag)) {
-	case SESSION_TAG:
-		session_stored(core, tag, error, text);
+	case DURABLE_TAG:
+		durable_stored(core, tag, error, text);
 		break;
 	case PODS_TAG:
 		pod_steps_stored(core, tag, error, text);

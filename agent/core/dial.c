@@ -181,11 +181,11 @@ static void dial_peers(struct core *core)
 
 static void dial_keeper(struct core *core)
 {
-	const struct session *session = &core->session;
+	const struct orders *orders = &core->orders;
 	const struct member *member = members_by_uid(
-		&core->members, session->has_redirect ? &session->redirect : &core->view.proposer);
+		&core->members, orders->has_redirect ? &orders->redirect : &core->view.proposer);
 
-	if (!core->session.commanding || !core->session.durable || !member)
+	if (orders->state != ORDERS_OUT || !member)
 		return;
 	if (worth_dialling(core, member) && due(core, &member->body.control))
 		dial(core, &member->body.control, LINK_WANT_COMMAND);
@@ -199,7 +199,7 @@ static size_t wanted(const struct core *core)
 static bool done_commanding(const struct core *core, const struct link *link)
 {
 	return link->dialled && link->state == LINK_UP && link->want == LINK_WANT_COMMAND &&
-	       !core->session.commanding;
+	       core->orders.state == ORDERS_NONE;
 }
 
 /* A keeper has places for many short links, none for links that are kept. */

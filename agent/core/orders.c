@@ -1,93 +1,94 @@
 #include "core/orders.h"
 
+#include <assert.h>
+
 #include "core/state.h"
 
-enum { REPLY_WAIT_MS = 5000, DENIED_RETRY_MS = 30000, WAIT_MAX_MS = 300000 };
+enum {
+	SEND_AGAIN_MS = 1000,
+	NO_SPACE_MS = 5000,
+	REPLY_WAIT_MS = 5000,
+	DENIED_RETRY_MS = 30000,
+	WAIT_MAX_MS = 300000,
+};
+
+static const unsigned may_become[ORDERS_STATE_COUNT] = {
+	[ORDERS_NONE] = 1U << ORDERS_SAVING,
+	[ORDERS_SAVING] = 1U << ORDERS_OUT | 1U << ORDERS_NONE,
+	[ORDERS_OUT] = 1U << ORDERS_NONE,
+};
+
+static void become(struct orders *orders, enum orders_state next)
+{
+	assert(may_become[orders->state] & 1U << next);
+	orders->state = next;
+}
+
+void orders_init(struct orders *orders)
+{
+	*orders = (struct orders){ .not_before = { .ms = INT64_MIN } };
+}
+
+void orders_end(struct core *core)
+{
+	if (core->orders.state != ORDERS_NONE)
+		become(&core->orders, ORDERS_NONE);
+}
+
+void orders_saved(struct core *core)
+{
+	become(&core->orders, ORDERS_OUT);
+	core->orders.send_at = core->out.now;
+}
+
+/* The command has taken effect when the row's last seq is its own. */
+void orders_settle(struct core *core)
+{
+	struct orders *orders = &core->orders;
+
+	if (orders->state != ORDERS_OUT || !session_is_shown(core))
+		return;
+	orders_end(core);
+	orders->has_redirect = false;
+	if (session_my_row(core)->last_reply.outcome == OUTCOME_NO_SPACE)
+		orders->not_before = instant_add_ms(core->out.now, NO_SPACE_MS);
+	else
+		core->session.why[0] = '\0';
+}
+
+/* ---- to begin one */
 
 static void begin(struct core *core, const struct command *command)
 {
-	struct session *session = &core->session;
+	struct orders *orders = &core->orders;
 
-	session->command = *command;
-	session->command.uid = core->settings.uid;
-	session->command.epoch = session->epoch;
-	session->command.seq = ++session->seq;
-	session->commanding = true;
-	session->durable = false;
-	session->has_redirect = false;
-	session_note_node(core);
-	session_store(core, STORE_COMMAND);
+	orders->command = *command;
+	orders->command.uid = core->settings.uid;
+	orders->command.epoch = core->session.epoch;
+	orders->command.seq = ++core->session.seq;
+	orders->has_redirect = false;
+	become(orders, ORDERS_SAVING);
+	durable_begin(core, DURABLE_SEQ);
 }
 
-void orders_attach(struct core *core)
+static void attach(struct core *core)
 {
-	struct session *session = &core->session;
+	struct orders *orders = &core->orders;
 	const struct peer_row *row = session_my_row(core);
-	struct attach *attach = &session->command.attach;
+	struct attach *attach = &orders->command.attach;
 
-	session_become(session, SESSION_PREPARING);
-	session->command = (struct command){ .uid = core->settings.uid, .op = COMMAND_ATTACH };
+	session_become(&core->session, SESSION_PREPARING);
+	orders->command = (struct command){ .uid = core->settings.uid, .op = COMMAND_ATTACH };
 	*attach = (struct attach){
 		.epoch_read = row ? row->epoch : 0,
-		.nonce = session->nonce,
+		.nonce = core->session.nonce,
 		.binding = core->settings.binding,
 		.boot = core->settings.boot,
 	};
 	memcpy(attach->name, core->settings.name, sizeof(attach->name));
 	memcpy(attach->node_ref, core->settings.node_ref, sizeof(attach->node_ref));
-	session->commanding = true;
-	session->durable = false;
-	session_store(core, STORE_TOKEN_GONE);
-}
-
-static const char *reach_keeper(struct core *core, struct link **ret_link)
-{
-	struct session *session = &core->session;
-	const struct uid *keeper = session->has_redirect ? &session->redirect
-							 : &core->view.proposer;
-	const struct member *member = members_by_uid(&core->members, keeper);
-
-	*ret_link = NULL;
-	session->asked = *keeper;
-	if (uid_eq(keeper, &core->settings.uid))
-		return keeper_votes(core->keeper) ? NULL
-						  : "this node was the keeper and votes no more "
-						    "(its log was lost or rolled back)";
-	*ret_link = links_up_with(&core->links, keeper);
-	if (*ret_link)
-		return NULL;
-	return out_text(&core->out,
-			"no link to the keeper %s: new blocks must wait, owned ones go on serving",
-			member ? member->body.name : "(not heard of yet)");
-}
-
-void orders_send(struct core *core)
-{
-	struct session *session = &core->session;
-	struct link *link;
-	const char *why = reach_keeper(core, &link);
-	struct message *message;
-
-	session->send_at =
-		instant_add_ms(core->out.now, prng_jitter_ms(&core->prng, SESSION_COMMAND_MS, 10));
-	if (why) {
-		text_line(session->why, "%s", why);
-		return;
-	}
-	if (!link) {
-		struct command command = session->command;
-
-		command.observed = (struct observed){ .endpoint = core_listen(core),
-						      .members = (uint32_t)core->members.n };
-		if (!keeper_submit(core->keeper, 0, &command, &core->out))
-			text_line(session->why, "%s", "this keeper has too much to do");
-		return;
-	}
-	message = out_alloc(&core->out, sizeof(*message));
-	message->type = MESSAGE_COMMAND;
-	message->command = session->command;
-	link->commanded_at = core->out.now;
-	link_send(link, message, &core->out);
+	become(orders, ORDERS_SAVING);
+	durable_begin(core, DURABLE_END);
 }
 
 /* How many blocks to ask for now: the first grant, or one more at low water. */
@@ -111,7 +112,7 @@ static struct own_block *surplus(const struct core *core)
 	return blocks_surplus(&core->blocks, core->settings.first_blocks, core->out.now);
 }
 
-void orders_due(struct core *core)
+static void begin_due(struct core *core)
 {
 	struct command command = { 0 };
 	struct own_block *back;
@@ -144,6 +145,77 @@ void orders_due(struct core *core)
 	}
 }
 
+/* ---- to send it */
+
+static const char *reach_keeper(struct core *core, struct link **ret_link)
+{
+	struct orders *orders = &core->orders;
+	const struct uid *keeper = orders->has_redirect ? &orders->redirect : &core->view.proposer;
+	const struct member *member = members_by_uid(&core->members, keeper);
+
+	*ret_link = NULL;
+	orders->asked = *keeper;
+	if (uid_eq(keeper, &core->settings.uid))
+		return keeper_votes(core->keeper) ? NULL
+						  : "this node was the keeper and votes no more "
+						    "(its log was lost or rolled back)";
+	*ret_link = links_up_with(&core->links, keeper);
+	if (*ret_link)
+		return NULL;
+	return out_text(&core->out,
+			"no link to the keeper %s: new blocks must wait, owned ones go on serving",
+			member ? member->body.name : "(not heard of yet)");
+}
+
+static void send(struct core *core)
+{
+	struct orders *orders = &core->orders;
+	struct link *link;
+	const char *why = reach_keeper(core, &link);
+	struct message *message;
+
+	orders->send_at =
+		instant_add_ms(core->out.now, prng_jitter_ms(&core->prng, SEND_AGAIN_MS, 10));
+	if (why) {
+		text_line(core->session.why, "%s", why);
+		return;
+	}
+	if (!link) {
+		struct command command = orders->command;
+
+		command.observed = (struct observed){ .endpoint = core_listen(core),
+						      .members = (uint32_t)core->members.n };
+		if (!keeper_submit(core->keeper, 0, &command, &core->out))
+			text_line(core->session.why, "%s", "this keeper has too much to do");
+		return;
+	}
+	message = out_alloc(&core->out, sizeof(*message));
+	message->type = MESSAGE_COMMAND;
+	message->command = orders->command;
+	link->commanded_at = core->out.now;
+	link_send(link, message, &core->out);
+}
+
+static bool may_begin(const struct core *core)
+{
+	return core->view.version > 0 && durable_may_begin(core) &&
+	       core->orders.state == ORDERS_NONE &&
+	       instant_reached(core->out.now, core->orders.not_before);
+}
+
+void orders_run(struct core *core)
+{
+	if (core->session.state == SESSION_NONE && may_begin(core))
+		attach(core);
+	else if (core->session.state == SESSION_ATTACHED && may_begin(core))
+		begin_due(core);
+	if (core->orders.state == ORDERS_OUT &&
+	    instant_reached(core->out.now, core->orders.send_at))
+		send(core);
+}
+
+/* ---- replies */
+
 /* As long as the keeper says, within reason: it may be wrong, and this node must not sleep for
  * weeks. */
 static uint32_t wait_of(const struct reply *reply, uint32_t otherwise_ms)
@@ -155,48 +227,45 @@ static uint32_t wait_of(const struct reply *reply, uint32_t otherwise_ms)
 
 static void refused(struct core *core, const struct reply *reply)
 {
-	struct session *session = &core->session;
 	uint32_t wait_ms = wait_of(reply, DENIED_RETRY_MS);
 
 	out_trace(&core->out, TRACE_ERR, "the keeper refuses: %s -> asked again in %u s",
 		  reply->text, wait_ms / 1000);
-	session->not_before = instant_add_ms(core->out.now, wait_ms);
-	session->commanding = session->durable = false;
-	session->send_at = instant_never();
-	if (session->state == SESSION_ATTACHING)
-		session_become(session, SESSION_DENIED);
+	core->orders.not_before = instant_add_ms(core->out.now, wait_ms);
+	orders_end(core);
+	if (core->session.state == SESSION_ATTACHING)
+		session_become(&core->session, SESSION_DENIED);
 }
 
-void session_reply(struct core *core, const struct uid *from, const struct reply *reply)
+void orders_reply(struct core *core, const struct uid *from, const struct reply *reply)
 {
-	struct session *session = &core->session;
-	uint64_t awaited = session->command.op == COMMAND_ATTACH ? session->command.attach.nonce
-								 : session->command.seq;
+	struct orders *orders = &core->orders;
+	uint64_t awaited = orders->command.op == COMMAND_ATTACH ? orders->command.attach.nonce
+								: orders->command.seq;
 
 	/* From the keeper that was asked, or it is nobody's business. */
-	if (!session->commanding || !session->durable || reply->seq != awaited ||
-	    !uid_eq(from, &session->asked))
+	if (orders->state != ORDERS_OUT || reply->seq != awaited || !uid_eq(from, &orders->asked))
 		return;
-	memcpy(session->why, reply->text, sizeof(session->why));
+	memcpy(core->session.why, reply->text, sizeof(core->session.why));
 	switch (reply->outcome) {
 	case OUTCOME_OK: /* a reply confirms nothing: the view will show it */
 	case OUTCOME_NO_SPACE:
 	case OUTCOME_OLD:
 	case OUTCOME_FENCED:
-		session->send_at = instant_add_ms(core->out.now, REPLY_WAIT_MS);
+		orders->send_at = instant_add_ms(core->out.now, REPLY_WAIT_MS);
 		break;
 	case OUTCOME_DENIED:
 		refused(core, reply);
 		break;
 	case OUTCOME_REDIRECT:
-		session->has_redirect = reply->has_redirect;
-		session->redirect = reply->redirect;
-		session->send_at = instant_add_ms(core->out.now, 200);
+		orders->has_redirect = reply->has_redirect;
+		orders->redirect = reply->redirect;
+		orders->send_at = instant_add_ms(core->out.now, 200);
 		break;
 	case OUTCOME_NO_MAJORITY:
 	case OUTCOME_BUSY:
 	case OUTCOME_UNKNOWN:
-		session->send_at = instant_add_ms(
+		orders->send_at = instant_add_ms(
 			core->out.now, prng_jitter_ms(&core->prng, wait_of(reply, 200), 50));
 		break;
 	case OUTCOME_COUNT:

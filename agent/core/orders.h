@@ -1,19 +1,39 @@
 #pragma once
 /*
- * What we command of the ledger: ATTACH, ACQUIRE at low water, RELEASE of surplus, LEAVE; one at a
- * time, sent to the acting keeper until the view shows its effect. session.c owns the state and
- * says when; this decides what.
+ * What we command of the ledger, one command at a time: ATTACH, ACQUIRE at low water, RELEASE of
+ * surplus, LEAVE. session.h says whether we may; this decides what, and sends it to the acting
+ * keeper until the view shows its effect: a reply alone confirms nothing.
+ *
+ *   NONE ---begin---> SAVING ---its seq is durable---> OUT ---+
+ *    ^                  |  not stored                   |     | sent again: no reply, redirected,
+ *    |                  |                               | <---+ busy ...
+ *    +------------------+---- refused, or session lost -+
+ *    +------------------------ the view shows it -------+
  */
-#include "core/session.h"
+#include "base/instant.h"
+#include "core/message.h"
 
-/* Begin: the seq (or the end of the old session) is made durable first. */
-void orders_attach(struct core *core);
-void orders_due(struct core *core);
-/* Send the command in hand, once more. */
-void orders_send(struct core *core);
+enum orders_state { ORDERS_NONE, ORDERS_SAVING, ORDERS_OUT, ORDERS_STATE_COUNT };
 
-/* session.c, for orders.c */
-void session_become(struct session *session, enum session_state next);
-void session_store(struct core *core, enum session_store what);
-void session_note_node(struct core *core);
-const struct peer_row *session_my_row(const struct core *core);
+struct orders {
+	enum orders_state state;
+	struct command command;    /* in hand, unless NONE */
+	struct instant send_at;    /* OUT: the next time */
+	struct instant not_before; /* no new command before this */
+	struct uid asked;          /* the keeper that the command went to last */
+	struct uid redirect;       /* somebody other than the view's proposer was named */
+	bool has_redirect;
+};
+
+struct core;
+
+void orders_init(struct orders *orders);
+/* What is due: a new command, or the one in hand once more. */
+void orders_run(struct core *core);
+/* The command in hand is durable: it may leave. */
+void orders_saved(struct core *core);
+/* The view may show its effect. */
+void orders_settle(struct core *core);
+/* Drop it, if there is one. */
+void orders_end(struct core *core);
+void orders_reply(struct core *core, const struct uid *from, const struct reply *reply);

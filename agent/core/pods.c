@@ -242,7 +242,7 @@ static void rewrite_log(struct core *core)
 	struct action *action = out_add(&core->out, ACTION_STORE);
 
 	records[n].type = RECORD_TOKEN;
-	records[n++].token = core->token;
+	records[n++].token = core->durable.token;
 	n += rewrite_resting(core, records + n);
 	for (size_t i = 0; i < pods->n; i++) {
 		/* A pod's FREE may be on its way to the file that this one replaces: it must not

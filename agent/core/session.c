@@ -3,11 +3,8 @@
 #include <assert.h>
 
 #include "base/text.h"
-#include "core/gossip.h"
 #include "core/orders.h"
 #include "core/state.h"
-
-enum { NODE_LOG_REWRITE = 256, STORE_RETRY_MS = 5000 };
 
 static const unsigned may_become[SESSION_STATE_COUNT] = {
 	[SESSION_NONE] = 1U << SESSION_PREPARING | 1U << SESSION_ATTACHED,
@@ -24,71 +21,9 @@ void session_become(struct session *session, enum session_state next)
 	session->state = next;
 }
 
-void session_init(struct session *session)
-{
-	*session = (struct session){
-		.send_at = instant_never(),
-		.not_before = { .ms = INT64_MIN },
-		.store_after = { .ms = INT64_MIN },
-	};
-}
-
 const struct peer_row *session_my_row(const struct core *core)
 {
 	return ledger_peer(&core->view, core->settings.name);
-}
-
-/* ---- durable steps */
-
-void session_store(struct core *core, enum session_store what)
-{
-	struct session *session = &core->session;
-	struct action *action;
-
-	session->storing = what;
-	session->tag = SESSION_TAG | ++session->n_stores;
-	if (what == STORE_TOKEN_GONE || what == STORE_COMMAND_TOKEN || what == STORE_OWN_TOKEN) {
-		core->token = (struct record_token){ .boot = core->settings.boot,
-						     .uid = core->settings.uid };
-		if (what != STORE_TOKEN_GONE) {
-			core->token.epoch = session->epoch;
-			core->token.seq = session->seq;
-		}
-		pods_log_token(core, &core->token, session->tag);
-		return;
-	}
-	action = out_add(&core->out, ACTION_STORE);
-	action->store.file = STORE_NODE;
-	action->store.tag = session->tag;
-	action->store.replace = session->rewrite || session->n_stores % NODE_LOG_REWRITE == 0;
-	action->store.n = 1;
-	struct record *record = out_alloc(&core->out, sizeof(*record));
-	record->type = RECORD_NODE;
-	record->node = core->node;
-	action->store.records = record;
-}
-
-static void note_session(struct core *core)
-{
-	struct record_node *node = &core->node;
-
-	node->cluster = core->cluster;
-	node->range = core->settings.range;
-	node->block_len = core->settings.block_len;
-	node->epoch = core->session.epoch;
-	node->seq = core->session.seq;
-}
-
-/* node.log's next content: the session, and the blocks that are ours and stay ours. */
-void session_note_node(struct core *core)
-{
-	struct record_node *node = &core->node;
-
-	note_session(core);
-	node->n_blocks = 0;
-	for (size_t i = 0; i < core->blocks.n; i++)
-		if (!core->blocks.own[i]->leaving)
-			node->blocks[node->n_blocks++] = core->blocks.own[i]->index;
 }
 
 /* ---- start */
@@ -106,9 +41,11 @@ static void own(struct core *core, uint32_t index)
 	core->forward_dirty = core->forward_urgent = core->say_again = true;
 }
 
-static bool continues(const struct core *core, const struct record_node *node,
-		      const struct record_token *token)
+static bool continues(const struct core *core)
 {
+	const struct record_node *node = &core->durable.node;
+	const struct record_token *token = &core->durable.token;
+
 	if (token->epoch == 0 || node->epoch != token->epoch || node->seq != token->seq)
 		return false;
 	if (!uid_eq(&token->uid, &core->settings.uid))
@@ -117,11 +54,11 @@ static bool continues(const struct core *core, const struct record_node *node,
 	       MUTANT(&core->settings, MUTANT_CONTBOOT);
 }
 
-void session_start(struct core *core, const struct record_node *node,
-		   const struct record_token *token)
+void session_start(struct core *core)
 {
 	struct session *session = &core->session;
-	bool go_on = continues(core, node, token);
+	const struct record_node *node = &core->durable.node;
+	bool go_on = continues(core);
 
 	session->nonce = core->settings.nonce;
 	if (go_on) {
@@ -147,7 +84,7 @@ void session_start(struct core *core, const struct record_node *node,
 /* Confirmed means: seen in a chosen version in which owner = me, the row's epoch = mine, its last
  * seq = the last I sent, and in a new session its nonce = mine. Anything less may be overtaken by a
  * command still in flight. */
-static bool view_confirms(const struct core *core)
+bool session_is_shown(const struct core *core)
 {
 	const struct session *session = &core->session;
 	const struct peer_row *row = session_my_row(core);
@@ -185,9 +122,9 @@ static bool adopt_blocks(struct core *core)
 		core->forward_dirty = core->forward_urgent = core->say_again = lost = true;
 	}
 	before = core->blocks.n;
-	for (size_t i = 0; i < core->node.n_blocks; i++)
-		if (owns(core, core->node.blocks[i]))
-			own(core, core->node.blocks[i]);
+	for (size_t i = 0; i < core->durable.node.n_blocks; i++)
+		if (owns(core, core->durable.node.blocks[i]))
+			own(core, core->durable.node.blocks[i]);
 	for (uint32_t index = 0; index < core->view.n_blocks; index++)
 		if (owns(core, index))
 			own(core, index);
@@ -211,7 +148,7 @@ static void lose_session(struct core *core, const struct peer_row *row)
 		  row->name, core->session.epoch);
 	for (size_t i = 0; i < core->blocks.n; i++)
 		core->blocks.own[i]->confirmed = false;
-	core->session.commanding = core->session.durable = false;
+	orders_end(core);
 	core->session.epoch = 0;
 	core->session.continued = false;
 	core->session.nonce = prng_u64(&core->prng) ^ core->settings.nonce;
@@ -227,30 +164,11 @@ static void attached(struct core *core, const struct peer_row *row)
 	session->epoch = row->epoch;
 	session->seq = 0;
 	session->continued = false;
-	session->commanding = session->durable = false;
-	session->send_at = instant_never();
+	orders_end(core);
 	session->why[0] = '\0';
 	core->say_again = true;
 	out_trace(&core->out, TRACE_INFO, "attached as %s in session %u (ledger version %llu)",
 		  row->name, row->epoch, (unsigned long long)core->view.version);
-}
-
-/* The command in flight has taken effect when the row's last seq is its own. */
-static void settle(struct core *core)
-{
-	struct session *session = &core->session;
-
-	if (!session->commanding || !view_confirms(core))
-		return;
-	if (!session->durable)
-		return;
-	session->commanding = session->durable = false;
-	session->send_at = instant_never();
-	session->has_redirect = false;
-	if (session_my_row(core)->last_reply.outcome == OUTCOME_NO_SPACE)
-		session->not_before = instant_add_ms(core->out.now, SESSION_NO_SPACE_MS);
-	else
-		session->why[0] = '\0';
 }
 
 static void look(struct core *core)
@@ -269,7 +187,7 @@ static void look(struct core *core)
 		while (core->blocks.n)
 			blocks_remove(&core->blocks, core->blocks.own[0]->index);
 		core->forward_dirty = core->forward_urgent = true;
-		session->commanding = false;
+		orders_end(core);
 		core->say_again = true;
 		out_trace(&core->out, TRACE_INFO,
 			  "left the cluster -> its blocks cool and become free");
@@ -280,18 +198,19 @@ static void look(struct core *core)
 	     (row->epoch == session->epoch && row->status != PEER_ATTACHED)))
 		lose_session(core, row);
 	if (session->state == SESSION_ATTACHING && row &&
-	    row->epoch != session->command.attach.epoch_read)
-		session_become(
-			session,
-			SESSION_NONE); /* somebody else's ATTACH was first: read the row again */
-	settle(core);
-	if (!view_confirms(core) || session->commanding)
+	    row->epoch != core->orders.command.attach.epoch_read) {
+		/* Somebody else's ATTACH was first: read the row again. */
+		session_become(session, SESSION_NONE);
+		orders_end(core);
+	}
+	orders_settle(core);
+	if (!session_is_shown(core) || core->orders.state != ORDERS_NONE)
 		return;
-	if (!adopt_blocks(core) && all_confirmed(core) && core->node.epoch == session->epoch &&
-	    core->token.epoch == session->epoch && core->token.seq == session->seq)
+	if (!adopt_blocks(core) && all_confirmed(core) &&
+	    core->durable.node.epoch == session->epoch &&
+	    core->durable.token.epoch == session->epoch && core->durable.token.seq == session->seq)
 		return;
-	session_note_node(core);
-	session_store(core, STORE_OWN);
+	durable_begin(core, DURABLE_BLOCKS);
 }
 
 void session_view_changed(struct core *core)
@@ -300,63 +219,26 @@ void session_view_changed(struct core *core)
 	session_run(core);
 }
 
-static bool may_store(const struct session *session, struct instant now)
-{
-	return session->storing == STORE_IDLE && instant_reached(now, session->store_after);
-}
-
-static bool may_begin(const struct core *core)
-{
-	const struct session *session = &core->session;
-
-	return core->view.version > 0 && may_store(session, core->out.now) &&
-	       !session->commanding && instant_reached(core->out.now, session->not_before);
-}
-
 void session_run(struct core *core)
 {
 	struct session *session = &core->session;
 
 	if (core->stopping)
 		return;
-	if (session->look_again && may_store(session, core->out.now))
+	if (session->look_again && durable_may_begin(core))
 		look(core);
-	if (session->state == SESSION_DENIED && instant_reached(core->out.now, session->not_before))
+	if (session->state == SESSION_DENIED &&
+	    instant_reached(core->out.now, core->orders.not_before))
 		session_become(session, SESSION_NONE);
-	if (session->state == SESSION_NONE)
-		session->commanding = session->durable = false;
-	if (session->state == SESSION_NONE && may_begin(core))
-		orders_attach(core);
-	else if (session->state == SESSION_ATTACHED && may_begin(core))
-		orders_due(core);
-	if (session->commanding && session->durable &&
-	    instant_reached(core->out.now, session->send_at))
-		orders_send(core);
+	orders_run(core);
 }
 
-static void store_failed(struct core *core, const char *text)
-{
-	struct session *session = &core->session;
+/* ---- what became durable */
 
-	core->trouble_of = STORE_NODE;
-	text_line(core->trouble, "%s", text);
-	out_trace(&core->out, TRACE_ERR,
-		  "%s -> no new block until it can be written; tried again in %d s", text,
-		  STORE_RETRY_MS / 1000);
-	session->store_after = instant_add_ms(core->out.now, STORE_RETRY_MS);
-	session->commanding = session->durable = false;
-	session->look_again = session->rewrite = true;
-	core->token.epoch = 0; /* whatever it says in /run, this life has not proven it */
-	if (session->state == SESSION_PREPARING)
-		session_become(session, SESSION_NONE);
-	for (size_t i = 0; i < core->blocks.n; i++)
-		core->blocks.own[i]->leaving = false;
-}
-
-static void confirm_stored(struct core *core)
+static void confirm(struct core *core)
 {
-	for (size_t i = 0; i < core->node.n_blocks; i++) {
-		struct own_block *block = blocks_find(&core->blocks, core->node.blocks[i]);
+	for (size_t i = 0; i < core->durable.node.n_blocks; i++) {
+		struct own_block *block = blocks_find(&core->blocks, core->durable.node.blocks[i]);
 		char prefix[TEXT_PREFIX_MAX];
 
 		if (!block || block->confirmed)
@@ -370,51 +252,42 @@ static void confirm_stored(struct core *core)
 	}
 }
 
-void session_stored(struct core *core, uint64_t tag, int error, const char *text)
+void session_durable(struct core *core, enum durable_step done)
 {
 	struct session *session = &core->session;
-	enum session_store done = session->storing;
 
-	if (tag != session->tag || done == STORE_IDLE)
-		return;
-	session->storing = STORE_IDLE;
-	if (error) {
-		store_failed(core, text);
-		return;
-	}
-	core_trouble_over(core, STORE_NODE);
-	session->rewrite = false;
 	switch (done) {
-	case STORE_IDLE:
-		break;
-	case STORE_TOKEN_GONE:
+	case DURABLE_END:
 		session->epoch = 0;
 		session->seq = 0;
-		/* Not the blocks: the order in which they were granted outlives the session, the
-		 * node address hangs on it. */
-		note_session(core);
-		session_store(core, STORE_ATTACH);
 		break;
-	case STORE_ATTACH:
+	case DURABLE_ATTACH:
 		session_become(session, SESSION_ATTACHING);
-		session->durable = true;
-		session->send_at = core->out.now;
+		orders_saved(core);
 		break;
-	case STORE_COMMAND:
-		session_store(core, STORE_COMMAND_TOKEN);
+	case DURABLE_SEQ_TOKEN:
+		orders_saved(core);
 		break;
-	case STORE_COMMAND_TOKEN:
-		session->durable = true;
-		session->send_at = core->out.now;
+	case DURABLE_BLOCKS:
+		if (session->state == SESSION_ATTACHED &&
+		    core->durable.node.epoch == session->epoch)
+			confirm(core);
 		break;
-	case STORE_OWN:
-		if (session->state == SESSION_ATTACHED && core->node.epoch == session->epoch)
-			confirm_stored(core);
-		session_store(core, STORE_OWN_TOKEN);
-		break;
-	case STORE_OWN_TOKEN:
+	case DURABLE_IDLE:
+	case DURABLE_SEQ:
+	case DURABLE_BLOCKS_TOKEN:
+	case DURABLE_STEP_COUNT:
 		break;
 	}
+}
+
+void session_not_durable(struct core *core)
+{
+	core->session.look_again = true;
+	if (core->session.state == SESSION_PREPARING)
+		session_become(&core->session, SESSION_NONE);
+	for (size_t i = 0; i < core->blocks.n; i++)
+		core->blocks.own[i]->leaving = false;
 }
 
 bool session_leave(struct core *core, char text[static TEXT_LEN_MAX + 1])
@@ -445,17 +318,16 @@ bool session_leave(struct core *core, char text[static TEXT_LEN_MAX + 1])
 /* The earliest time at which session_run may do something that nothing else wakes it for. */
 struct instant session_deadline(const struct core *core)
 {
-	const struct session *session = &core->session;
 	struct instant surplus = blocks_surplus_at(&core->blocks, core->settings.first_blocks);
 
-	if (core->stopping || session->storing != STORE_IDLE)
+	if (core->stopping || core->durable.step != DURABLE_IDLE)
 		return instant_never();
-	if (session->commanding && session->durable)
-		return session->send_at;
-	if (instant_after(session->store_after, core->out.now))
-		return session->store_after;
-	if (instant_after(session->not_before, core->out.now))
-		return session->not_before;
-	return session->state == SESSION_ATTACHED && core->view.version > 0 ? surplus
-									    : instant_never();
+	if (core->orders.state == ORDERS_OUT)
+		return core->orders.send_at;
+	if (instant_after(core->durable.after, core->out.now))
+		return core->durable.after;
+	if (instant_after(core->orders.not_before, core->out.now))
+		return core->orders.not_before;
+	return core->session.state == SESSION_ATTACHED && core->view.version > 0 ? surplus
+										 : instant_never();
 }

@@ -8,11 +8,13 @@
 #include "core/blocks.h"
 #include "core/core.h"
 #include "core/dial.h"
+#include "core/durable.h"
 #include "core/keeper.h"
 #include "core/ledger.h"
 #include "core/links.h"
 #include "core/members.h"
 #include "core/mutants.h"
+#include "core/orders.h"
 #include "core/out.h"
 #include "core/pod_requests.h"
 #include "core/pods.h"
@@ -41,8 +43,8 @@ struct core {
 	bool keeper_doubted; /* others show a newer ledger than our own log: it was rolled back, we
 				must not vote */
 	struct session session;
-	struct record_node node; /* the newest content of node.log */
-	struct record_token token;
+	struct orders orders;
+	struct durable durable;
 	struct blocks blocks;
 	struct pods pods;
 	struct pod_requests pod_requests;

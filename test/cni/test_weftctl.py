@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 
 import cases
 import fakeagent
@@ -492,17 +493,43 @@ def no_use_of_the_answer(program, behaviour, words):
         contains(done.stderr, words, "stderr")
 
 
+def ask_in_vain(program, agent):
+    """weftctl, and what it says first: before it ends."""
+    process = subprocess.Popen([program, "status", "--socket", agent.path],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    equal(process.stderr.readline(), f"weftctl: the agent at {agent.path} does not answer -> "
+          "waiting, 5 s in all\n", "what is said meanwhile")
+    equal(process.poll(), None, "the end, so early")
+    return process
+
+
 @case
 def silent_agent():
     """All programs at once: each waits its five seconds."""
     with FakeAgent(new_path(), fakeagent.says_nothing) as agent:
-        running = [subprocess.Popen([program, "status", "--socket", agent.path],
-                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-                   for program in PROGRAMS]
-        for process in running:
+        for process in [ask_in_vain(program, agent) for program in PROGRAMS]:
             stdout, stderr = process.communicate(timeout=WAIT_S)
             equal((process.returncode, stdout), (FAILED, ""), "end")
-            contains(stderr, "did not answer within 5 s", "stderr")
+            contains(stderr, f"weftctl: the agent at {agent.path} did not answer within 5 s\n"
+                     "  next: see whether it is stopped", "stderr")
+
+
+@case
+@each_program
+def slow_agent(program):
+    """Its answer still counts."""
+    answer = threading.Event()
+
+    def behave(conn, agent):
+        agent.note(conn)
+        answer.wait(WAIT_S)
+        conn.sock.sendall(fakeagent.frame({"version": 1, "status": NODE}))
+
+    with FakeAgent(new_path(), behave) as agent:
+        process = ask_in_vain(program, agent)
+        answer.set()
+        stdout, stderr = process.communicate(timeout=WAIT_S)
+        equal((process.returncode, stdout, stderr), (OK, STATUS_TEXT, ""), "end")
 
 
 if __name__ == "__main__":

@@ -160,7 +160,7 @@ class KernelNode(Peer):
 
     def wait_news(self, kind):
         """Until the monitors say this; what else they say is lost."""
-        return wait_until(lambda: next((n for n in [self.news(100)] if n[kind]), None), 5,
+        return wait_until(lambda: next((n for n in [self.news(100)] if n[kind]), None), 30,
                           f"{kind} heard on {self.node.name}")
 
     # ---- pods

@@ -90,7 +90,7 @@ class Agent:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def stop(self, seconds=10):
+    def stop(self, seconds=20):
         """SIGTERM; the agent leaves the data plane as it is and exits with 0."""
         self.process.send_signal(signal.SIGTERM)
         try:
@@ -108,6 +108,13 @@ class Agent:
             return NotYet((done.stderr or done.stdout).strip() or "weftctl says nothing")
         return json.loads(done.stdout)
 
+    def count(self, *keys):
+        """A number of the status, to wait for: 0 while nobody answers."""
+        value = self.status()
+        for key in keys:
+            value = value[key] if value else 0
+        return value
+
     def wait_ready(self, seconds=READY_S):
         def ready():
             status = self.status()
@@ -116,7 +123,7 @@ class Agent:
             return NotYet(f"{status.get('state')}: {status.get('detail')}")
         return wait_until(ready, seconds, f"agent on {self.node.name} ready", [self.process])
 
-    def wait_listening(self, seconds=10):
+    def wait_listening(self, seconds=READY_S):
         """Until the local socket is there; says nothing about the cluster."""
         return wait_until(lambda: self.status() or NotYet("no answer on the local socket"),
                           seconds, f"agent on {self.node.name} answers", [self.process])

@@ -17,6 +17,7 @@ from space import RigError
 AT_ONCE = 12             # pings in flight: two cores have to carry them
 STREAM_PORT = 7000
 RATE_HZ = 1000
+PING_S = 5               # an answer ends the wait; a loaded machine may take its time
 
 
 def python(helper):
@@ -24,7 +25,7 @@ def python(helper):
     return sys.executable, "-B", "-I", f"{TOOLS}/{helper}.py"
 
 
-def ping(place, address, seconds=2, *options):
+def ping(place, address, seconds=PING_S, *options):
     """One echo request. None when it was answered, else ping's own words."""
     done = place.run("ping", "-n", "-c", "1", "-W", seconds, *options, address, check=False)
     if done.returncode == 0:
@@ -33,7 +34,7 @@ def ping(place, address, seconds=2, *options):
     return words[-1] if words else "no answer"
 
 
-def ping_all(pairs, seconds=2):
+def ping_all(pairs, seconds=PING_S):
     """`pairs`: (place, address, what it is). Returns (how many were answered, failures as text)."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         answers = list(pool.map(lambda pair: ping(pair[0], pair[1], seconds), pairs))
@@ -55,7 +56,7 @@ def matrix(rig, pods):
     return pairs
 
 
-def must_all_answer(pairs, seconds=2):
+def must_all_answer(pairs, seconds=PING_S):
     answered, failures = ping_all(pairs, seconds)
     if failures:
         raise RigError(f"{len(failures)} of {len(pairs)} pings were not answered:\n  " +
@@ -80,7 +81,7 @@ def wait_line(process, seconds, what):
 
 def start_server(place, helper, *arguments):
     process = place.popen(*python(helper), "serve", *arguments, stdout=subprocess.PIPE)
-    wait_line(process, 10, f"{helper} server in {place.name}")
+    wait_line(process, 30, f"{helper} server in {place.name}")
     return process
 
 
@@ -129,7 +130,7 @@ class Stream:
         self.sender.stdin.close()
         line = "0"
         while not line.startswith("{"):
-            line = wait_line(self.sender, 10, self.name)
+            line = wait_line(self.sender, 30, self.name)
         self.result = json.loads(line)
         return self.result
 

@@ -32,6 +32,9 @@ class NotYet(str):
     def __bool__(self):
         return False
 
+    def __getitem__(self, key):
+        raise RigError(f"no '{key}': {self}")
+
 
 def wait_until(condition, seconds, what, processes=()):
     """Poll until condition() is truthy and return its value.
@@ -215,7 +218,7 @@ def kill_member(pid, tag):
         os.close(fd)
 
 
-def kill_members(tag, seconds=10):
+def kill_members(tag, seconds=30):
     """Kill whoever is inside, again and again until nobody is: forks may outrun one round."""
     def nobody_left():
         left = members(tag)

@@ -88,11 +88,11 @@ def record_peers(cluster):
     cluster.power_on(node)
     process = cluster.underlay.popen(*probe.python("frames"), "capture", node.name, PORT,
                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    probe.wait_line(process, 10, "capture")
+    probe.wait_line(process, 30, "capture")
     cluster.start_agent(node)
     node.agent.wait_ready()
     node.pod("recorded").attach()
-    wait_until(lambda: node.agent.status()["links_up"] > 1, 20, "links of n3")
+    wait_until(lambda: node.agent.count("links_up") > 1, 30, "links of n3")
     heard = helper_result(process, "capture")
     uids = [n.agent.status()["uid"] for n in cluster.nodes]
     cluster.power_off(node)
@@ -111,7 +111,7 @@ def record_local(node):
     path = "/run/sink.sock"
     process = node.popen(*probe.python("frames"), "sink", path, stdin=subprocess.PIPE,
                          stdout=subprocess.PIPE)
-    probe.wait_line(process, 10, "sink")
+    probe.wait_line(process, 30, "sink")
     env = {"WEFT_SOCKET": path}
     for verb in ("status", "peers", "ipam", "pods"):
         node.run("weftctl", verb, env=env, check=False)
@@ -176,7 +176,7 @@ def check_flood(cluster, peers, connections):
     must(agent.alive, f"the agent ended with {agent.process.returncode}")
     must(tally["turned_away"] > connections // 2 > tally["refused"], f"no flood: {tally}")
     step(f"flood: {tally}, {lines.check()}")
-    wait_until(lambda: agent.status()["links_up"] > 0, 60, "n1's link to n2 after the flood")
+    wait_until(lambda: agent.count("links_up") > 0, 60, "n1's link to n2 after the flood")
 
 
 def test(sizes):

@@ -132,7 +132,10 @@ def check_books(node):
     have = sorted(pod.address for pod in node.pods.values() if pod.address)
 
     def agrees():
-        listed = sorted(pod["ip"] for pod in node.agent.status("pods")["pods"])
+        status = node.agent.status("pods")
+        if not status:
+            return status
+        listed = sorted(pod["ip"] for pod in status["pods"])
         if listed != have:
             return NotYet(f"weftctl pods: {listed}, the runtime: {have}")
         ends = [name for name in node.weft_links() if name != "weft-vx"]

@@ -151,7 +151,7 @@ def check_signals(before):
                                  stderr=subprocess.DEVNULL)
         run_id = owner.stdout.readline().strip()
         owner.send_signal(number)
-        code = owner.wait(20)
+        code = owner.wait(60)
         owner.stdin.close()
         owner.stdout.close()
         must(code != 0, f"signal {number} was ignored")

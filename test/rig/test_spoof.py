@@ -26,11 +26,11 @@ class Listener:
     def __init__(self, place, interface, *addresses):
         self.process = place.popen(*probe.python("spoof"), "listen", interface, *addresses,
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        probe.wait_line(self.process, 10, f"listener in {place.name}")
+        probe.wait_line(self.process, 30, f"listener in {place.name}")
 
     def end(self):
         self.process.stdin.close()
-        counts = json.loads(probe.wait_line(self.process, 10, "listener"))
+        counts = json.loads(probe.wait_line(self.process, 30, "listener"))
         probe.stop(self.process)
         return counts
 
@@ -101,7 +101,7 @@ def check_guarded(scene):
     # On n1: two forged sources, VXLAN from a pod to two nodes, VXLAN from outside.
     counted = drops(n1) - before["n1"]
     must(counted >= 5 * COUNT, f"counters of n1 rose by {counted}, {5 * COUNT} were sent")
-    wait_until(lambda: n1.agent.status()["kernel"]["spoofed_packets"] > told, 90,
+    wait_until(lambda: n1.agent.count("kernel", "spoofed_packets") > told, 90,
                "weftctl status on n1 tells of spoofed packets")
     step(f"nothing arrived, nothing lost, {counted} counted on n1")
 

@@ -13,7 +13,7 @@ from node import CONFINE, RANGE, TOOLS
 from rig import Rig
 from space import RigError
 
-REFUSAL_S = 15
+REFUSAL_S = 30
 OVERLAP = "10.40.0.0/16"
 
 

@@ -18,7 +18,7 @@ import time
 
 HEAD = struct.Struct("!Qd")
 BUFFER = 8 << 20        # a CPU that is busy elsewhere must not look like a lost packet
-LAST_ECHO_S = 2.0
+LAST_ECHO_S = 5.0
 
 
 def udp_socket():

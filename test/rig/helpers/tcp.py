@@ -12,7 +12,7 @@ import selectors
 import socket
 import sys
 
-TIMEOUT_S = 4
+TIMEOUT_S = 10
 
 
 def serve(name, ports):

@@ -5,7 +5,6 @@ it lies, outside the checkout, and whether it is there.
     programs-VERSION-KEY   Kubernetes as one binary and its names, CoreDNS, test servers
     images-VERSION-KEY     image archives, and a containerd's directory that has them imported
     cache                  Go's modules and objects
-    run                    what lives as long as a cluster
 
 A key is a hash of the files that made the directory, so another checkout makes its own. A
 directory appears under its name when it is complete.
@@ -56,10 +55,6 @@ def images():
 
 def program(name):
     return os.path.join(programs(), name)
-
-
-def runs():
-    return os.path.join(root(), "run")
 
 
 def missing():

@@ -15,7 +15,6 @@ import json
 import os
 import secrets
 import shutil
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -167,16 +166,9 @@ class Cluster:
     def make_machine(self, name, number):
         disk = self.path(name)
         shutil.copytree(self.pki.directory, os.path.join(disk, "pki"))
-        if name != "cp":
-            # Layers are read, never written: the cache's own files serve every node.
-            template = os.path.join(cache.images(), "containerd")
-            subprocess.run(["cp", "-al", template, disk], check=True)
-            for where, _, names in os.walk(os.path.join(disk, "containerd")):
-                for database in (os.path.join(where, n) for n in names if n.endswith(".db")):
-                    shutil.copy(database, f"{database}.own")
-                    os.rename(f"{database}.own", database)
+        template = "" if name == "cp" else os.path.join(cache.images(), "containerd")
         machine = Machine(name, self.tag, f"{UNDERLAY}.{number}", disk, self.tools,
-                          self.groups.add(name))
+                          self.groups.add(name), template)
         self.plug(machine)
         return machine
 

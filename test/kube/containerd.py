@@ -3,6 +3,9 @@
 SOCKET = "/run/containerd/containerd.sock"
 CONFIG = "/etc/containerd/config.toml"
 PAUSE = "weft.test/pause:1"
+# What is big below /var/lib/containerd: archives' layers, and the layers unpacked.
+CONTENT = "io.containerd.content.v1.content"
+SNAPSHOTS = "io.containerd.snapshotter.v1.overlayfs/snapshots"
 # Snapshotters that are not used, and one that would make directories in /opt.
 DISABLED = ("snapshotter.v1.aufs", "snapshotter.v1.btrfs", "snapshotter.v1.devmapper",
             "snapshotter.v1.zfs", "internal.v1.opt")

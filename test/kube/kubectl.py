@@ -32,15 +32,19 @@ def run(cluster, argv, check=True, stdin=None, seconds=60, user="admin"):
     return done.stdout
 
 
+def popen(cluster, *argv):
+    return subprocess.Popen(command(cluster, argv), env=space.environment(),
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=subprocess.DEVNULL, start_new_session=True)
+
+
 class Watch:
     """What `kubectl get ... --watch` tells, kept by name, for waits that it has no word for."""
 
     def __init__(self, cluster, *argv):
         self.what = " ".join(argv)
-        self.process = subprocess.Popen(
-            command(cluster, ["get", *argv, "-o", "json", "--watch", "--output-watch-events"]),
-            env=space.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, start_new_session=True)
+        self.process = popen(cluster, "get", *argv, "-o", "json", "--watch",
+                             "--output-watch-events")
         self.buffer, self.objects = "", {}
 
     def __enter__(self):

@@ -2,7 +2,8 @@
 
   files    the host's, read-only; /etc, /var and /opt are overlays whose changes are on the
            machine's disk (a directory of the run), containerd's and kubelet's directories lie on
-           that disk without an overlay, /run and /tmp are memory
+           that disk without an overlay, /run and /tmp are memory; the images are the cache's own
+           files, of which containerd's overlays read
   /sys     of its own network, with its own control groups as the root of the tree
   network  one card, eth0, plugged into the underlay by the cluster
 
@@ -12,12 +13,14 @@ go with the namespaces. PID 1 ends when its standard input does, that is with th
 
 import os
 import select
+import shutil
 import subprocess
 
+import containerd
 import space
 from groups import NEEDED
 from node import TOOLS
-from space import NotYet, RigError, Space, wait_until
+from space import RigError, Space, wait_until
 
 DISK = "/mnt"
 LOGS = f"{DISK}/log"
@@ -26,7 +29,8 @@ HOST_SYSCTLS = {"vm/overcommit_memory": 1, "vm/panic_on_oom": 0, "kernel/panic":
                 "kernel/panic_on_oops": 1, "kernel/keys/root_maxkeys": 1000000,
                 "kernel/keys/root_maxbytes": 25000000}
 
-# $0 tag, $1 name, $2 disk, $3 tools, $4 hierarchies, $5 address. /etc/cni and /opt/cni are emptied
+# $0 tag, $1 name, $2 disk, $3 tools, $4 hierarchies, $5 address, $6 the cache's containerd directory
+# or nothing. /etc/cni and /opt/cni are emptied
 # once: a container engine of the host may have left a network there, and nodes would be Ready at
 # once with the wrong one. /sys is unmounted before it is mounted: with the old one below, each
 # control group is there twice and runc takes the wrong one. SIGCHLD ignored: the kernel reaps.
@@ -50,6 +54,18 @@ if [ ! -e /mnt/installed ]; then
 fi
 mount --bind /mnt/containerd /var/lib/containerd
 mount --bind /mnt/kubelet /var/lib/kubelet
+if [ -n "$6" ]; then
+	cd /var/lib/containerd
+	mkdir -p CONTENT /mnt/content /mnt/content-work
+	mount -t overlay -o "lowerdir=$6/CONTENT,upperdir=/mnt/content,workdir=/mnt/content-work" \
+		"$0" CONTENT
+	for snapshot in "$6"/SNAPSHOTS/*; do
+		mkdir -p "SNAPSHOTS/${snapshot##*/}"
+		mount --bind "$snapshot" "SNAPSHOTS/${snapshot##*/}"
+		mount -o remount,bind,ro "SNAPSHOTS/${snapshot##*/}"
+	done
+	cd /
+fi
 mount --bind "$3" TOOLS
 umount -l /sys
 mount -t sysfs sysfs /sys
@@ -83,7 +99,8 @@ for family in ip ip6; do
 	[ ! -e $call ] || echo 1 >$call
 done
 trap '' CHLD
-""".replace("TOOLS", TOOLS).replace(
+""".replace("TOOLS", TOOLS).replace("CONTENT", containerd.CONTENT).replace(
+    "SNAPSHOTS", containerd.SNAPSHOTS).replace(
     "SYSCTLS", " ".join(f"{path}={value}" for path, value in HOST_SYSCTLS.items()))
 
 UNSHARE = ("unshare", "--net", "--mount", "--uts", "--ipc", "--pid", "--cgroup", "--fork",
@@ -145,18 +162,21 @@ def space_child(pid):
 
 
 class Machine(Space):
-    def __init__(self, name, tag, address, disk, tools, join):
+    def __init__(self, name, tag, address, disk, tools, join, template=""):
         self.name, self.tag, self.address = name, f"{tag}-{name}", address
-        self.disk, self.tools, self.join = disk, tools, join
+        self.disk, self.tools, self.join, self.template = disk, tools, join, template
         self.daemons = {}
         os.makedirs(disk, exist_ok=True)
+        if template:
+            shutil.copytree(template, os.path.join(disk, "containerd"),
+                            ignore=shutil.ignore_patterns("blobs", "[0-9]*"))
         self.boot()
 
     def boot(self):
         script = f"set -e\n{SETUP}\necho ready\nexec cat >/dev/null\n"
         self.holder = subprocess.Popen(
             [*self.join, *UNSHARE, "sh", "-c", script, self.tag, self.name, self.disk, self.tools,
-             " ".join(NEEDED), self.address],
+             " ".join(NEEDED), self.address, self.template],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env=space.environment(), start_new_session=True, cwd="/")
         if self.holder.stdout.readline() != "ready\n":
@@ -208,14 +228,3 @@ class Machine(Space):
                 daemon.process.wait()
         for pipe in (self.holder.stdout, self.holder.stderr):
             pipe.close()
-
-    # ---- pods
-
-    def netns_of(self, address):
-        """The named namespace on this machine that has the address; NotYet when none has."""
-        for name in self.run("ls", "/run/netns").split():
-            addresses = self.json("ip", "-n", name, "-j", "-4", "addr")
-            if any(a["local"] == address for link in addresses if link
-                   for a in link["addr_info"]):
-                return name
-        return NotYet(f"no namespace on {self.name} has {address}")

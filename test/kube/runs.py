@@ -1,18 +1,19 @@
 """The records of clusters, so that what a killed run left is removed by the next.
 
 /run/weft-kube/ID holds the owner's pid and start time, and the control groups that were made;
-CACHE/run/ID the files. The record goes last: an interrupted removal can be taken up again.
+/dev/shm/weft-kube-ID the files: memory, because removing them from a disk can take longer than
+all the rest. The record goes last: an interrupted removal can be taken up again.
 """
 
 import os
 import shutil
 
-import cache
 import groups
 import rig
 import space
 
 RECORDS = "/run/weft-kube"
+FILES = "/dev/shm"
 
 
 def tag(run_id):
@@ -24,7 +25,7 @@ def record(run_id):
 
 
 def files(run_id):
-    return os.path.join(cache.runs(), run_id)
+    return os.path.join(FILES, tag(run_id))
 
 
 def make(run_id, group_directories):
@@ -32,13 +33,12 @@ def make(run_id, group_directories):
     os.makedirs(RECORDS, mode=0o755, exist_ok=True)
     fresh = os.path.join(RECORDS, f"{rig.NEW}{os.getpid()}-{run_id}")
     os.mkdir(fresh)
-    contents = {"owner": rig.owner_text(os.getpid()), "files": files(run_id),
-                "groups": "\n".join(group_directories)}
+    contents = {"owner": rig.owner_text(os.getpid()), "groups": "\n".join(group_directories)}
     for name, text in contents.items():
         with open(os.path.join(fresh, name), "w", encoding="utf-8") as f:
             f.write(text)
     os.rename(fresh, record(run_id))
-    os.makedirs(files(run_id), mode=0o755)
+    os.mkdir(files(run_id), mode=0o755)
 
 
 def read(run_id, name):
@@ -52,7 +52,7 @@ def read(run_id, name):
 def remove(run_id):
     space.kill_members(f"{tag(run_id)}-")
     groups.remove_trees(read(run_id, "groups").splitlines())
-    shutil.rmtree(read(run_id, "files") or files(run_id), ignore_errors=True)
+    shutil.rmtree(files(run_id), ignore_errors=True)
     shutil.rmtree(record(run_id), ignore_errors=True)
 
 
@@ -67,10 +67,6 @@ def remove_dead():
         elif not rig.owner_lives(directory):
             remove(name)
             removed.append(name)
-    # Files without a record: /run did not survive a reboot of the machine.
-    for name in os.listdir(cache.runs()) if os.path.isdir(cache.runs()) else []:
-        if not os.path.isdir(record(name)):
-            shutil.rmtree(files(name), ignore_errors=True)
     return removed
 
 

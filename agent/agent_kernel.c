@@ -183,7 +183,7 @@ void agent_wire(struct agent *agent, const struct wire_pod *pod)
 	int fds[LOCAL_FDS_MAX];
 	size_t n;
 
-	if (!local_server_fds(&agent->local, pod->client, fds, &n) || n != LOCAL_FDS_MAX)
+	if (!agent_client_fds(agent, pod->client, fds, &n) || n != LOCAL_FDS_MAX)
 		err_set(&err, ECANCELED, "the runtime hung up");
 	else
 		(void)pods_wire(&sockets, pod, fds[0], fds[1], &err);

@@ -1,8 +1,8 @@
 #pragma once
 /*
  * Whom to dial, and when (protocol.md 2.2 and 2.8): the next alive peer in ring order and two at
- * random, the acting keeper while a command waits, and every --peer address that no known member
- * answers at. Back-off is per address.
+ * random, the acting keeper while a command waits, every --peer address that no known member
+ * answers at, and who has next to no link, some of the platform's nodes. Back-off is per address.
  */
 #include "core/links.h"
 #include "core/members.h"
@@ -22,6 +22,7 @@ struct dial_target {
 	bool configured; /* from --peer */
 	bool is_self;    /* our own address: never again */
 	bool says_none;  /* it answered: "no cluster here" */
+	bool ended;      /* a dial was answered or failed since this agent started */
 	bool known;      /* it answered: uid is whose address this is */
 	struct uid uid;
 	struct instant next_at;
@@ -46,6 +47,10 @@ void dial_failed(struct core *core, const struct endpoint *endpoint);
 void dial_greeted(struct core *core, const struct link *link, const struct hello *hello,
 		  bool says_none);
 void dial_mismatched(struct core *core, const struct endpoint *endpoint);
+/* The link that was dialled to this address is over. */
+void dial_ended(struct core *core, const struct endpoint *endpoint);
+/* Enough of the platform's nodes were asked, and the dials that began are over. */
+bool dial_platform_asked(const struct core *core);
 void dial_is_self(struct core *core, const struct endpoint *endpoint);
 /* The world changed: every back-off begins anew. */
 void dial_at_once(struct core *core);

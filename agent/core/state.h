@@ -16,6 +16,7 @@
 #include "core/mutants.h"
 #include "core/orders.h"
 #include "core/out.h"
+#include "core/platform.h"
 #include "core/pod_requests.h"
 #include "core/pods.h"
 #include "core/session.h"
@@ -34,10 +35,12 @@ struct core {
 	bool say_again;       /* our record changed: say it at the end of the step */
 	struct links links;
 	struct dial dial;
+	struct platform platform;
 
 	struct ledger view;  /* what we show and act on */
 	struct uuid cluster; /* from disk or the view; zero: none yet */
 	bool founding;
+	bool logs_lost; /* of a cluster that was here: none is founded on such a disk */
 	bool mismatch_said;
 	struct keeper *keeper;
 	bool keeper_doubted; /* others show a newer ledger than our own log: it was rolled back, we

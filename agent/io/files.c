@@ -112,6 +112,16 @@ int directory_lock(struct directory *dir, struct err *err)
 	return 0;
 }
 
+int directory_let_pass(const struct directory *dir, struct err *err)
+{
+	struct stat stat;
+
+	if (fstat(dir->fd, &stat) < 0 ||
+	    fchmod(dir->fd, (stat.st_mode & 07777) | S_IXGRP | S_IXOTH) < 0)
+		return err_set(err, errno, "let others pass through '%s'", dir->path);
+	return 0;
+}
+
 void directory_close(struct directory *dir)
 {
 	if (dir->fd >= 0)

@@ -27,6 +27,8 @@ int directory_open(struct directory *dir, const char *path, struct err *err);
 int directory_share(struct directory *dir, const char *path, struct err *err);
 /* -EWOULDBLOCK and "another weftd (pid N) uses PATH" if somebody holds it. Until closed. */
 int directory_lock(struct directory *dir, struct err *err);
+/* Others may reach what is in it and open to them, and still not list it. */
+int directory_let_pass(const struct directory *dir, struct err *err);
 void directory_close(struct directory *dir);
 /* What was renamed, made or removed in it lasts. */
 int directory_sync(const struct directory *dir, struct err *err);

@@ -152,7 +152,7 @@ static bool may_ask(const struct local_server *server, int fd)
 static uint32_t new_id(struct local_server *server)
 {
 	do
-		server->next_id++;
+		server->next_id = (server->next_id + 1) % LOCAL_IDS;
 	while (server->next_id == 0 || find(server, server->next_id));
 	return server->next_id;
 }

@@ -25,6 +25,7 @@
 enum {
 	LOCAL_CLIENTS_MAX = 128, /* more wait in the socket's queue */
 	LOCAL_FDS_MAX = 2,
+	LOCAL_IDS = 1 << 30,      /* clients' numbers are below; 0 is none */
 	LOCAL_PATIENCE_MS = 5000, /* to ask, and again to take the answer */
 };
 

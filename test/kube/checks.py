@@ -69,6 +69,7 @@ class Suite:
     @staticmethod
     def all_of(function, cases):
         """function(*case) for every case, a few at once; the first failure is raised."""
+        must(cases, "there is nothing to ask")
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(lambda case: function(*case), cases))
 
@@ -81,6 +82,7 @@ class Suite:
         self.kubectl("apply", "-f", manifest("workloads"))
 
     def wait_workloads(self):
+        wait_coredns(self.cluster)
         for name in ("deploy/web", "ds/client", "deploy/one", "deploy/hostport"):
             self.kubectl("rollout", "status", name, "--timeout=90s")
         self.look()

@@ -38,6 +38,8 @@ UNDERLAY = "10.99.0"
 API_ADDRESS = f"{UNDERLAY}.100"
 OUTSIDE = f"{UNDERLAY}.254"
 PLUGINS = "/usr/lib/cni"  # of Debian's containernetworking-plugins
+# What every node of kubeadm's has: containerd makes no sandbox without the first.
+STANDARD_PLUGINS = ("loopback", "portmap")
 UP_S = 120                # with ten others at work; 10 s on a machine of its own
 
 # $0 tag, $1 tools
@@ -207,6 +209,7 @@ class Cluster:
     def start_nodes(self):
         for node in self.nodes:
             node.write(containerd.CONFIG, containerd.config())
+            node.run("cp", *(f"{PLUGINS}/{name}" for name in STANDARD_PLUGINS), "/opt/cni/bin")
             node.start("containerd", "containerd", "-c", containerd.CONFIG)
             node.write("/etc/kubelet.json", components.kubelet_config(node.name))
         for node in self.nodes:
@@ -243,6 +246,13 @@ class Cluster:
         for machine in self.machines if keep else ():
             shutil.copytree(os.path.join(machine.disk, "log"),
                             os.path.join(keep, self.id, machine.name), dirs_exist_ok=True)
+
+    def show_trouble(self):
+        """What the API server knows of pods that do not run, and why."""
+        for what in (("get", "pods", "-A", "-o", "wide"),
+                     ("get", "events", "-A", "--field-selector=type!=Normal")):
+            done = self.kubectl(*what, check=False)
+            print("\n".join((done.stdout + done.stderr).splitlines()[-TAIL_LINES:]), flush=True)
 
     def show_logs(self):
         for machine in self.machines:

@@ -2,17 +2,14 @@
 without any agent, which tells whether the rig is at fault or Weft is."""
 
 import json
-import os
 
 import components
-import containerd
-from check import must, source_directory, step
-from node import CONFINE, RANGE, TOOLS
+from cluster import PLUGINS
+from node import CONFINE, TOOLS
 from space import NotYet, wait_until
 
 CONFLISTS = "/etc/cni/net.d"
 CNI_BIN = "/opt/cni/bin"
-DEBIAN_PLUGINS = "/usr/lib/cni"
 
 
 def write_conflist(node, name, *plugins):
@@ -31,7 +28,7 @@ def static(cluster):
     ranges = {node["metadata"]["name"]: node["spec"]["podCIDR"]
               for node in cluster.get("nodes")["items"]}
     for node in cluster.nodes:
-        node.run("sh", "-c", f"cp {DEBIAN_PLUGINS}/* {CNI_BIN}/")
+        node.run("cp", *(f"{PLUGINS}/{name}" for name in ("bridge", "host-local")), CNI_BIN)
         node.run("iptables", "-w", "-t", "nat", "-A", "POSTROUTING", "-s", components.POD_RANGE,
                  "!", "-d", components.POD_RANGE, "-j", "MASQUERADE")
         bridge = {"type": "bridge", "bridge": "cni0", "isGateway": True, "hairpinMode": True,
@@ -74,5 +71,6 @@ def by_hand(cluster):
         wait_weftd(machine)
     for node in cluster.nodes:
         node.run("cp", f"{TOOLS}/weft", CNI_BIN)
-        write_conflist(node, "weft", {"type": "weft"})
+        write_conflist(node, "weft", {"type": "weft"},
+                       {"type": "portmap", "capabilities": {"portMappings": True}})
     wait_ready(cluster)

@@ -222,21 +222,16 @@ def check_alone(tree, held):
          f"weftd starts without {library}: the host is visible")
 
 
-class Builds:
-    """Build directories with programs of another kind in weftd's or weft-kube's place."""
-
-    def __init__(self, tmp):
-        self.tmp = tmp
-
-    def make(self, name, replaced, source, *options):
-        directory = os.path.join(self.tmp, name)
-        for built in OURS.values():
-            os.makedirs(os.path.join(directory, os.path.dirname(built)), exist_ok=True)
-            if built != "agent/kube/weft-kube":
-                shutil.copy(os.path.join(build_directory(), built),
-                            os.path.join(directory, built))
-        compile_program(source, os.path.join(directory, replaced), *options)
-        return directory
+def other_build(tmp, name, replaced, source, *options):
+    """A build directory with a program of another kind in the place of one of ours."""
+    directory = os.path.join(tmp, name)
+    for built in OURS.values():
+        program = os.path.join(build_directory(), built)
+        os.makedirs(os.path.join(directory, os.path.dirname(built)), exist_ok=True)
+        if os.path.exists(program):
+            shutil.copy(program, os.path.join(directory, built))
+    compile_program(source, os.path.join(directory, replaced), *options)
+    return directory
 
 
 def must_refuse(tmp, build, why):
@@ -249,16 +244,15 @@ def must_refuse(tmp, build, why):
 
 def check_refusals(tmp):
     """A limit that is crossed, a library of no package and a program that is not built."""
-    builds = Builds(tmp)
     big = "char big[%d] = { 1 }; int main(void) { return big[0]; }"
-    must_refuse(tmp, builds.make("big", "agent/weftd", big % AGENT_LIMIT), "agent has")
-    must_refuse(tmp, builds.make("vast", "agent/kube/weft-kube", big % ALL_LIMIT), "all has")
+    must_refuse(tmp, other_build(tmp, "big", "agent/weftd", big % AGENT_LIMIT), "agent has")
+    must_refuse(tmp, other_build(tmp, "vast", "agent/kube/weft-kube", big % ALL_LIMIT), "all has")
     private = os.path.join(tmp, "libprivate.so")
     compile_program("int private(void) { return 0; }", private, "-shared", "-fPIC")
-    must_refuse(tmp, builds.make("private", "agent/weftd",
+    must_refuse(tmp, other_build(tmp, "private", "agent/weftd",
                                  "int private(void); int main(void) { return private(); }",
                                  private, f"-Wl,-rpath,{tmp}"), "is of no Debian package")
-    lacking = builds.make("lacking", "agent/weftd", "int main(void) { return 0; }")
+    lacking = other_build(tmp, "lacking", "agent/weftd", "int main(void) { return 0; }")
     os.unlink(os.path.join(lacking, "agent/cli/weftctl"))
     must_refuse(tmp, lacking, "weftctl is not built")
 
@@ -267,7 +261,7 @@ def check_parts(tmp):
     """What only weft-kube needs is weft-kube's part."""
     out = os.path.join(tmp, "parts.tar")
     source = "double cbrt(double); int main(int n, char **v) { return (int)cbrt(n); }"
-    build = Builds(tmp).make("parts", "agent/kube/weft-kube", source, "-fno-builtin", "-lm")
+    build = other_build(tmp, "parts", "agent/kube/weft-kube", source, "-fno-builtin", "-lm")
     parts = {os.path.basename(path): part for _, part, path in LINE.findall(
         must_build(out, build=build))}
     must_equal((parts["weft-kube"], parts["libm.so.6"], parts["libc.so.6"], parts["passwd"]),

@@ -16,7 +16,7 @@ import probe
 from check import must, must_equal, step
 from cluster import API_ADDRESS, OUTSIDE
 from rigpath import HERE
-from space import NotYet, RigError, wait_until
+from space import RigError, wait_until
 
 NAMESPACE = "verify"
 AT_ONCE = 6
@@ -86,6 +86,13 @@ class Suite:
         for name in ("deploy/web", "ds/client", "deploy/one", "deploy/hostport"):
             self.kubectl("rollout", "status", name, "--timeout=90s")
         self.look()
+
+    def wait_services(self, seconds=30):
+        """Until kube-proxy has told every node's kernel."""
+        address, _ = self.service("web")
+        for node in self.cluster.nodes:
+            wait_until(lambda: self.answered(node, f"http://{address}/hostname"), seconds,
+                       f"Services on {node.name}", [node.daemons["kube-proxy"].process])
 
     def look(self):
         """Where everybody is now; again whenever pods were replaced."""
@@ -176,17 +183,19 @@ class Suite:
         """externalTrafficPolicy Local: the pod's node answers and sees the client, the others
         do not answer anybody from outside."""
         _, port = self.service("one")
-        for node in self.cluster.nodes:
+
+        def ask(node):
             url = f"http://{node.address}:{port}/clientip"
             if node is self.one.machine:
                 seen = pods.http(place, url).rpartition(":")[0]
                 must_equal(seen, address, f"{place.name} as the pod behind {url} sees it")
             elif place not in self.cluster.nodes:
-                try:
-                    pods.http(place, url, 1)
-                except RigError:
-                    continue
-                raise RigError(f"{node.name} answered for a pod that it does not have")
+                must(not self.answered(place, url), f"{node.name} answers for a pod elsewhere")
+        self.all_of(ask, [(node,) for node in self.cluster.nodes])
+
+    @staticmethod
+    def answered(place, url):
+        return place.run("curl", "-s", "-m", "1", url, check=False).returncode == 0
 
     def local_from_outside(self):
         self.only_local(self.cluster.outside, OUTSIDE)

@@ -227,6 +227,13 @@ class Cluster:
         node.write("/etc/kube-proxy.json", components.proxy_config(node.name, mode))
         node.start("kube-proxy", cache.program("kube-proxy"), "--config=/etc/kube-proxy.json")
 
+    def switch_proxy(self, mode):
+        """It removes its rules of the other mode when it starts."""
+        for node in self.nodes:
+            node.daemons["kube-proxy"].kill()
+            self.start_proxy(node, mode)
+        self.proxy_mode = mode
+
     def node(self, name):
         return next(node for node in self.nodes if node.name == name)
 

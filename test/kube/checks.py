@@ -29,14 +29,6 @@ def manifest(name):
     return os.path.join(HERE, "manifests", f"{name}.yaml")
 
 
-def install_coredns(cluster):
-    cluster.kubectl("apply", "-f", manifest("coredns"))
-
-
-def wait_coredns(cluster):
-    cluster.kubectl("-n", "kube-system", "rollout", "status", "deploy/coredns", "--timeout=90s")
-
-
 class Suite:
     def __init__(self, cluster):
         self.cluster = cluster
@@ -78,11 +70,10 @@ class Suite:
     def install(self):
         """Everything at once: what is slow is slow together."""
         self.cluster.kubectl("create", "namespace", NAMESPACE)
-        install_coredns(self.cluster)
+        self.cluster.kubectl("apply", "-f", manifest("coredns"))
         self.kubectl("apply", "-f", manifest("workloads"))
-
-    def wait_workloads(self):
-        wait_coredns(self.cluster)
+        self.cluster.kubectl("-n", "kube-system", "rollout", "status", "deploy/coredns",
+                             "--timeout=90s")
         for name in ("deploy/web", "ds/client", "deploy/one", "deploy/hostport"):
             self.kubectl("rollout", "status", name, "--timeout=90s")
         self.look()
@@ -271,8 +262,8 @@ class Suite:
     def webhook(self):
         """The API server itself dials pods on every node, as it does for webhooks."""
         for pod in self.clients.values():
-            said = self.kubectl("get", "--raw",
-                                f"/api/v1/namespaces/{NAMESPACE}/pods/{pod.name}:8080/proxy/clientip")
+            path = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod.name}:8080/proxy/clientip"
+            said = self.kubectl("get", "--raw", path)
             # It is no node: what it sends has an address that the node can send back to.
             must(said.rpartition(":")[0], "no client address")
             step(f"     {pod.name} sees the API server as {said.rpartition(':')[0]}")

@@ -88,7 +88,7 @@ class Cluster:
         return self
 
     def __exit__(self, kind, *_):
-        if kind is not None and kind is not SystemExit:
+        if kind not in (None, SystemExit, KeyboardInterrupt):
             self.show_logs()
         begun = time.monotonic()
         self.close()

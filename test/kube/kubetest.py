@@ -23,17 +23,23 @@ def main(test):
 
 
 @contextlib.contextmanager
-def weft_cluster(nodes=3, proxy="iptables", control=True):
-    """Nodes that are Ready with Weft's manifest, and the control plane's machine a plain host of
-    the same network."""
-    with Cluster(nodes, proxy, build_directory()) as cluster:
+def told(cluster):
+    """The cluster; on failure also what it and Weft say about it."""
+    with cluster:
         try:
-            weft.load_image(cluster)
-            cluster.ready_s = weft.install(cluster)
-            if control:
-                weft.join_control_plane(cluster)
             yield cluster
         except RigError:
             cluster.show_trouble()
             weft.show(cluster)
             raise
+
+
+@contextlib.contextmanager
+def weft_cluster(nodes=3, proxy="iptables"):
+    """Nodes that are Ready with Weft's manifest, and the control plane's machine a plain host of
+    the same network."""
+    with told(Cluster(nodes, proxy, build_directory())) as cluster:
+        weft.load_image(cluster)
+        cluster.ready_s = weft.install(cluster)
+        weft.join_control_plane(cluster)
+        yield cluster

@@ -14,6 +14,7 @@ go with the namespaces. PID 1 ends when its standard input does, that is with th
 import os
 import select
 import shutil
+import signal
 import subprocess
 
 import containerd
@@ -29,8 +30,8 @@ HOST_SYSCTLS = {"vm/overcommit_memory": 1, "vm/panic_on_oom": 0, "kernel/panic":
                 "kernel/panic_on_oops": 1, "kernel/keys/root_maxkeys": 1000000,
                 "kernel/keys/root_maxbytes": 25000000}
 
-# $0 tag, $1 name, $2 disk, $3 tools, $4 hierarchies, $5 address, $6 the cache's containerd directory
-# or nothing. /etc/cni and /opt/cni are emptied
+# $0 tag, $1 name, $2 disk, $3 tools, $4 hierarchies, $5 address, $6 the cache's containerd or
+# nothing. /etc/cni and /opt/cni are emptied
 # once: a container engine of the host may have left a network there, and nodes would be Ready at
 # once with the wrong one. /sys is unmounted before it is mounted: with the old one below, each
 # control group is there twice and runc takes the wrong one. SIGCHLD ignored: the kernel reaps.
@@ -129,11 +130,17 @@ class Daemon:
     @property
     def pid(self):
         """The program's own, as the host counts: `process` is the nsenter above it."""
-        return wait_until(lambda: space_child(self.process.pid), 5, f"{self.name} started",
+        return wait_until(lambda: child_of(self.process.pid), 5, f"{self.name} started",
                           [self.process])
 
-    def signal(self, number):
-        os.kill(self.pid, number)
+    def pause(self):
+        """It hangs: connections stay, nobody answers."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self):
+        """The nsenter too: it stops when its child does, and only it can reap that."""
+        os.kill(self.pid, signal.SIGCONT)
+        self.process.send_signal(signal.SIGCONT)
 
     def kill(self):
         """kill -9. Killing the nsenter kills what it entered for (setpriv --pdeathsig)."""
@@ -152,7 +159,7 @@ class Daemon:
             return ""
 
 
-def space_child(pid):
+def child_of(pid):
     try:
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
             found = f.read().split()
@@ -184,7 +191,7 @@ class Machine(Space):
             self.holder.kill()
             self.holder.wait()
             raise RigError(f"machine {self.name} not made: {reason}")
-        self.init = space_child(self.holder.pid)
+        self.init = child_of(self.holder.pid)
 
     @property
     def enter(self):

@@ -1,5 +1,5 @@
-"""What makes the nodes Ready: Weft's manifest as a user applies it, weftd by hand, or a network
-without any agent, which tells whether the rig is at fault or Weft is."""
+"""Networks by hand: one without any agent, which tells whether the rig is at fault or Weft is, and
+weftd as on a plain Linux host."""
 
 import json
 
@@ -60,17 +60,3 @@ def status(machine):
 def wait_weftd(machine, seconds=60):
     return wait_until(lambda: status(machine), seconds, f"weftd on {machine.name} ready",
                       [machine.daemons["weftd"].process])
-
-
-def by_hand(cluster):
-    """README.md, "On real machines", on every node and on the control plane's machine."""
-    for machine in cluster.machines:
-        others = [m for m in cluster.machines if m is not machine]
-        start_weftd(machine, others, *(["--init"] if machine is cluster.nodes[0] else []))
-    for machine in cluster.machines:
-        wait_weftd(machine)
-    for node in cluster.nodes:
-        node.run("cp", f"{TOOLS}/weft", CNI_BIN)
-        write_conflist(node, "weft", {"type": "weft"},
-                       {"type": "portmap", "capabilities": {"portMappings": True}})
-    wait_ready(cluster)

@@ -15,7 +15,6 @@ def test():
         must(cluster.ready_s < READY_S, f"nodes Ready only after {cluster.ready_s:.0f} s")
         suite = Suite(cluster)
         suite.install()
-        suite.wait_workloads()
         step("CoreDNS and the workloads are ready")
         for what, check, _ in CHECKS:
             suite.check(what, check, suite)

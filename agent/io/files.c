@@ -88,22 +88,35 @@ static int say_who_holds_it(const struct directory *dir, struct err *err)
 		       pid[0] ? pid : "not known", dir->path);
 }
 
+/* Whose name a reset took away between opening and locking it is nobody's lock any more. */
+static int open_lock(struct directory *dir)
+{
+	struct stat stat = { 0 };
+
+	do {
+		if (dir->lock_fd >= 0)
+			close(dir->lock_fd);
+		dir->lock_fd =
+			openat(dir->fd, LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (dir->lock_fd < 0 || flock(dir->lock_fd, LOCK_EX | LOCK_NB) < 0 ||
+		    fstat(dir->lock_fd, &stat) < 0)
+			return -errno;
+	} while (stat.st_nlink == 0);
+	return 0;
+}
+
 int directory_lock(struct directory *dir, struct err *err)
 {
+	int result = open_lock(dir), len;
 	char pid[16];
-	int len;
 
-	dir->lock_fd = openat(dir->fd, LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (dir->lock_fd < 0)
-		return err_set(err, errno, "open '%s/" LOCK_NAME "'", dir->path);
-	if (flock(dir->lock_fd, LOCK_EX | LOCK_NB) < 0) {
-		int code = errno;
-
-		close(dir->lock_fd);
+	if (result < 0) {
+		if (dir->lock_fd >= 0)
+			close(dir->lock_fd);
 		dir->lock_fd = -1;
-		return code == EWOULDBLOCK
+		return result == -EWOULDBLOCK
 			       ? say_who_holds_it(dir, err)
-			       : err_set(err, code, "lock '%s/" LOCK_NAME "'", dir->path);
+			       : err_set(err, -result, "lock '%s/" LOCK_NAME "'", dir->path);
 	}
 	/* For people only, so a full disk is no reason to stop here. */
 	len = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());

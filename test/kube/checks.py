@@ -16,7 +16,7 @@ import probe
 from check import must, must_equal, step
 from cluster import API_ADDRESS, OUTSIDE
 from rigpath import HERE
-from space import RigError, wait_until
+from space import NotYet, RigError, wait_until
 
 NAMESPACE = "verify"
 AT_ONCE = 6
@@ -77,13 +77,20 @@ class Suite:
         for name in ("deploy/web", "ds/client", "deploy/one", "deploy/hostport"):
             self.kubectl("rollout", "status", name, "--timeout=90s")
         self.look()
+        self.wait_services()
 
     def wait_services(self, seconds=30):
-        """Until kube-proxy has told every node's kernel."""
+        """Until kube-proxy has told every node's kernel, in its mode and no other."""
         address, _ = self.service("web")
+
+        def told(node):
+            rules = self.cluster.proxy_rules(node)
+            if rules != [self.cluster.proxy_mode]:
+                return NotYet(f"the rules are of {rules}")
+            return self.answered(node, f"http://{address}/hostname") or NotYet("no answer")
         for node in self.cluster.nodes:
-            wait_until(lambda: self.answered(node, f"http://{address}/hostname"), seconds,
-                       f"Services on {node.name}", [node.daemons["kube-proxy"].process])
+            wait_until(lambda: told(node), seconds, f"Services on {node.name}",
+                       [node.daemons["kube-proxy"].process])
 
     def look(self):
         """Where everybody is now; again whenever pods were replaced."""

@@ -223,16 +223,25 @@ class Cluster:
         self.kubectl("wait", "--for=create", f"--timeout={UP_S}s",
                      *(f"node/{node.name}" for node in self.nodes))
 
-    def start_proxy(self, node, mode):
-        node.write("/etc/kube-proxy.json", components.proxy_config(node.name, mode))
+    def start_proxy(self, node, mode, pod_range=""):
+        node.write("/etc/kube-proxy.json", components.proxy_config(node.name, mode, pod_range))
         node.start("kube-proxy", cache.program("kube-proxy"), "--config=/etc/kube-proxy.json")
 
-    def switch_proxy(self, mode):
-        """It removes its rules of the other mode when it starts."""
+    def switch_proxy(self, mode, pod_range=""):
+        """kube-proxy removes its rules of the other mode when it starts."""
         for node in self.nodes:
             node.daemons["kube-proxy"].kill()
-            self.start_proxy(node, mode)
+            self.start_proxy(node, mode, pod_range)
         self.proxy_mode = mode
+
+    def proxy_rules(self, node):
+        """Whose mode the rules in the kernel are of."""
+        found = []
+        if "table ip kube-proxy" in node.run("nft", "list", "tables"):
+            found.append("nftables")
+        if ":KUBE-SERVICES " in node.run("iptables-save", "-t", "nat"):
+            found.append("iptables")
+        return found
 
     def node(self, name):
         return next(node for node in self.nodes if node.name == name)

@@ -69,5 +69,7 @@ def build(out, say):
         say(f"image {name}: {os.path.getsize(os.path.join(out, name + '.tar')) >> 20} MB")
     say("importing them once, for all nodes")
     import_all(out, names)
+    for name in names:
+        os.unlink(os.path.join(out, f"{name}.tar"))
     say("uses " + subprocess.run(["du", "-sh", out], capture_output=True, text=True,
                                  check=True).stdout.split()[0])

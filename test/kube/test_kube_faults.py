@@ -15,7 +15,7 @@ AWAY_PACKETS = {"quick": 5_000, "normal": 10_000, "long": 120_000}  # 1,000 a se
 
 
 def test():
-    with kubetest.weft_cluster() as cluster:
+    with kubetest.weft_cluster(proxy="nftables") as cluster:
         suite = Suite(cluster)
         suite.install()
         step("the workloads are ready")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -10,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import containerd
 import kubectl
 import networks
-from check import build_directory, must, source_directory, step
+from check import build_directory, must_equal, source_directory, step
 from node import TOOLS
 from space import RigError
 
@@ -27,6 +28,11 @@ def build_image(out):
                           env={**os.environ, "WEFT_BUILD": build_directory()})
     if done.returncode:
         raise RigError(f"deploy/image/build: {done.stderr.strip()}")
+    name = done.stdout.strip().splitlines()[-2].split()[0]
+    for path in (MANIFEST, RESET):
+        with open(path, encoding="utf-8") as f:
+            named = set(re.findall(r"^ *image: (\S+)$", f.read(), re.M))
+        must_equal(named, {name}, f"images that {os.path.basename(path)} names")
 
 
 def load_image(cluster):

@@ -93,11 +93,12 @@ def kubelet_config(name):
 
 def proxy_config(name, mode, pod_range=""):
     """`pod_range`: whose packets to Services keep their source; all do when it is empty, as after
-    a bare `kubeadm init`. conntrack stands at the top and not below `linux`, where version v1alpha1 does not see it:
-    kube-proxy would set nf_conntrack_max, which is the host's, and exit."""
+    a bare `kubeadm init`. conntrack stands at the top and not below `linux`, where version
+    v1alpha1 does not see it: kube-proxy would set nf_conntrack_max, the host's, and exit."""
     return json.dumps({
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration",
-        "mode": mode, "clusterCIDR": pod_range, "clientConnection": {"kubeconfig": f"{PKI}/kube-proxy.conf"},
+        "mode": mode, "clusterCIDR": pod_range,
+        "clientConnection": {"kubeconfig": f"{PKI}/kube-proxy.conf"},
         "hostnameOverride": name, "oomScoreAdj": 0,
         "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s",
                       "tcpCloseWaitTimeout": "0s"}})

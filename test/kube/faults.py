@@ -197,8 +197,29 @@ def take_node(cluster, node):
     step(f"{node.name} deleted")
 
 
-def pods_move(suite, node):
-    """The garbage collector of pods takes 40 to 60 s to believe it."""
+def register_again(suite, node):
+    """Deleted by mistake, and its kubelet registers it anew: same name, same pods, another UID."""
+    cluster = suite.cluster
+    before = suite.places("client")
+    uid = cluster.get("node", node.name)["metadata"]["uid"]
+    with probe.Stream(suite.clients["n1"], suite.clients[node.name]) as stream:
+        take_node(cluster, node)
+        node.daemons["kubelet"].start()
+        cluster.kubectl("wait", "--for=create", f"node/{node.name}", f"--timeout={CHANGE_S}s")
+        networks.wait_ready(cluster)
+        must_lose_nothing(stream, "its Node was deleted and made again")
+    must(cluster.get("node", node.name)["metadata"]["uid"] != uid, "it is the same Node")
+    must_equal([(p.name, p.address) for p in suite.places("client")],
+               [(p.name, p.address) for p in before], "pods of client")
+    suite.pod_to_pod()
+
+
+def pods_move(suite, node, patient):
+    """Kubernetes' garbage collector of pods takes 40 to 80 s to believe it; who is not patient
+    does what it will do."""
+    if not patient:
+        suite.cluster.kubectl("delete", "pods", "-A", "--force", "--grace-period=0",
+                              f"--field-selector=spec.nodeName={node.name}")
     with kubectl.Watch(suite.cluster, "pods", "-n", "verify", "-l", "app=web") as watch:
         def moved(found):
             here = [p for p in found if p["spec"].get("nodeName") == node.name]

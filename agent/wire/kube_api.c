@@ -146,7 +146,7 @@ static int take_page_metadata(struct bytes json, struct kube_page *ret, struct e
 		return -EBADMSG;
 	result = take_word(json_member(metadata, "resourceVersion"), "metadata.resourceVersion",
 			   ret->version, KUBE_VERSION_MAX, err);
-	if (result == 0 && next && !is_string(next, ""))
+	if (result == 0 && next && !(cJSON_IsString(next) && is_string(next, "")))
 		result = take_word(next, "metadata.continue", ret->next, KUBE_NEXT_MAX, err);
 	cJSON_Delete(metadata);
 	return result;

@@ -132,13 +132,18 @@ static struct tell_news news_of(struct kube *kube)
 	};
 }
 
+static bool agent_is_ready(const struct kube *kube)
+{
+	return kube->tell.state == TELL_ANSWERS && kube->tell.agent.ready;
+}
+
 static void tell(struct kube *kube)
 {
 	struct tell_news news = news_of(kube);
 
 	tell_agent(&kube->tell, &news);
 	kube->news = false;
-	kube->tick = instant_add_ms(now(), KUBE_TICK_MS);
+	kube->tick = instant_add_ms(now(), agent_is_ready(kube) ? KUBE_TICK_MS : KUBE_TICK_SOON_MS);
 }
 
 static struct founding_agent founding_agent_of(struct kube *kube)
@@ -161,7 +166,6 @@ static struct founding_agent founding_agent_of(struct kube *kube)
 static void start_due(struct kube *kube, struct arena *arena)
 {
 	struct founding_agent agent = founding_agent_of(kube);
-	bool ready = agent.answers && kube->tell.agent.ready;
 	struct request request;
 	uint8_t fresh[16];
 
@@ -172,8 +176,8 @@ static void start_due(struct kube *kube, struct arena *arena)
 	randomize(fresh, sizeof(fresh));
 	if (founding_request(&kube->founding, now(), &agent, fresh, arena, &request))
 		api_start(&kube->calls[KUBE_FOUNDING], &request);
-	if (condition_request(&kube->condition, now(), time(NULL), ready, &kube->follow.held, arena,
-			      &request))
+	if (condition_request(&kube->condition, now(), time(NULL), agent_is_ready(kube),
+			      &kube->follow.held, arena, &request))
 		api_start(&kube->calls[KUBE_CONDITION], &request);
 }
 
@@ -198,13 +202,13 @@ void kube_run(struct kube *kube)
 
 	arena_init(&arena, ARENA_UNLIMITED);
 	do {
-		start_due(kube, &arena);
-		arena_reset(&arena);
 		api_run(&kube->api);
 		for (enum kube_task task = 0; task < KUBE_TASK_COUNT; task++)
 			show_trouble(kube, task);
 		if (kube->news || instant_reached(now(), kube->tick))
 			tell(kube);
+		start_due(kube, &arena);
+		arena_reset(&arena);
 		api_wait(&kube->api, kube->signal_fd, wait_ms(kube));
 	} while (!told_to_end(kube));
 	arena_done(&arena);

@@ -1,8 +1,9 @@
 #pragma once
 /*
  * Where the decisions of this room meet sockets: three questions to the API server at a time at
- * most (follow.h, founding.h, condition.h), and once a second and after each change the agent
- * (tell.h). One thread, one loop. Nothing that the API server or the agent does ends it.
+ * most (follow.h, founding.h, condition.h), and the agent (tell.h) after each change and once a
+ * second; more often until it is ready, because a node that starts waits for what is said here. One
+ * thread, one loop. Nothing that the API server or the agent does ends it.
  */
 #include "kube/api.h"
 #include "kube/condition.h"
@@ -11,7 +12,7 @@
 #include "kube/options.h"
 #include "kube/tell.h"
 
-enum { KUBE_TICK_MS = 1000 };
+enum { KUBE_TICK_MS = 1000, KUBE_TICK_SOON_MS = 200 };
 
 enum kube_task { KUBE_FOLLOW, KUBE_FOUNDING, KUBE_CONDITION, KUBE_TASK_COUNT };
 

@@ -51,8 +51,9 @@ void reply_explain_status(const struct kube_status *status, const struct place *
 		    "API server itself",
 		    url, status->code);
 	else
-		say(ret, TROUBLE_STRANGE, "%s does not %s (%s) -> is it an API server?", url, what,
-		    words);
+		say(ret, TROUBLE_STRANGE, "%s does not %s (%s) -> %s", url, what, words,
+		    *status->message ? "is Weft's manifest applied, and whole?"
+				     : "is it an API server?");
 }
 
 static void explain_answer(const struct reply *reply, const struct place *place, const char *what,

@@ -50,7 +50,7 @@ static void answer_came(struct tell *tell, const Weft__Local__Answer *answer)
 		if (changed(tell, TELL_REFUSED))
 			log_line(tell->log, LOG_ERR,
 				 "the agent at %s does not take what it is told (%.200s) -> asked "
-				 "again every second; agent and weft-kube should be of one version",
+				 "again and again; agent and weft-kube should be of one version",
 				 tell->socket,
 				 *answer->error ? answer->error : "its answer cannot be read");
 		return;
@@ -81,7 +81,7 @@ static bool ask(struct tell *tell, const struct message *message)
 		weft__local__answer__free_unpacked(answer, NULL);
 	} else if (changed(tell, TELL_AWAY)) {
 		log_line(tell->log, LOG_WARN,
-			 "the agent does not answer at %s (%s) -> asked again every second",
+			 "the agent does not answer at %s (%s) -> asked again and again",
 			 tell->socket, reason(end, error));
 	}
 	return tell->state == TELL_ANSWERS;

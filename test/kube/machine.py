@@ -12,7 +12,6 @@ go with the namespaces. PID 1 ends when its standard input does, that is with th
 """
 
 import os
-import select
 import shutil
 import signal
 import subprocess
@@ -143,13 +142,11 @@ class Daemon:
         self.process.send_signal(signal.SIGCONT)
 
     def kill(self):
-        """kill -9. Killing the nsenter kills what it entered for (setpriv --pdeathsig)."""
+        """kill -9, and not of the nsenter: its child would become a child of whoever adopts
+        orphans, and PID 1 of the machine could not end before that one reaps it."""
         if self.alive:
-            fd = os.pidfd_open(self.pid)
-            self.process.kill()
+            os.kill(self.pid, signal.SIGKILL)
             self.process.wait()
-            select.select([fd], [], [], 5)
-            os.close(fd)
 
     def log_text(self):
         try:

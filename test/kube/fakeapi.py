@@ -144,7 +144,8 @@ def streams(*lines, end=True):
 
 
 class Conn:
-    def __init__(self, sock):
+    def __init__(self, api, sock):
+        self.api = api
         self.sock = sock
         self.buffer = b""
         self.over = False
@@ -219,8 +220,9 @@ def kind_of(method, path, query):
 
 
 class FakeApi:
-    """Does what is planned for a kind of request, one plan each, and afterwards what an API server
-    does. All that it holds may be looked at and changed under `changed`, a condition."""
+    """Does what is planned for a kind of request, one plan each, None for nothing special, and
+    afterwards what an API server does. All that it holds may be looked at and changed under
+    `changed`, a condition."""
 
     def __init__(self, certificate, nodes=(), page=None):
         self.certificate = certificate
@@ -293,7 +295,7 @@ class FakeApi:
         try:
             with context.wrap_socket(sock, server_side=True) as secure:
                 self.conns.add(secure)
-                conn = Conn(secure)
+                conn = Conn(self, secure)
                 while not conn.over and not self.stopping:
                     self.answer(conn, conn.request())
                 self.conns.discard(secure)

@@ -14,7 +14,8 @@
 static const char node_n1[] =
 	"{\"kind\":\"Node\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"n1\",\"uid\":"
 	"\"25b3a6a5-93a0-4c37-9d7c-ea0a5b8d3c11\",\"resourceVersion\":\"771\","
-	"\"creationTimestamp\":\"2026-01-02T03:04:05Z\",\"labels\":{\"kubernetes.io/os\":\"linux\"},"
+	"\"creationTimestamp\":\"2026-01-02T03:04:05Z\",\"labels\":{\"kubernetes.io/os\":"
+	"\"linux\"},"
 	"\"managedFields\":[{\"manager\":\"kubelet\",\"fieldsV1\":{\"f:status\":{\"f:conditions\":{"
 	"\"k:{\\\"type\\\":\\\"Ready\\\"}\":{\".\":{},\"f:type\":{}}}}}}]},\"spec\":{},\"status\":{"
 	"\"capacity\":{\"cpu\":\"2\"},\"conditions\":["

@@ -41,6 +41,9 @@ def appearing(path):
 
 
 def build(say):
+    if not shutil.which("go"):
+        raise programs.BuildError("there is no `go` in PATH, and Debian's is too old for "
+                                  "Kubernetes: install one from go.dev")
     with locked(cache.root()):
         if not os.path.isdir(cache.programs()):
             with appearing(cache.programs()) as out, tempfile.TemporaryDirectory(

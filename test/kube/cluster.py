@@ -18,7 +18,7 @@ import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import rigpath  # the modules of test/rig below
+import rigpath  # noqa: F401: test/rig's modules
 import cache
 import components
 import containerd
@@ -26,13 +26,12 @@ import groups
 import kubectl
 import rig
 import runs
-import space
-from check import TAIL_LINES, Skip, build_directory, step
+from check import TAIL_LINES, step
 from machine import Machine
 from node import TOOLS
 from pki import Pki
 from rig import HELPERS, PROGRAMS, deaf_to_signals
-from space import NotYet, RigError, Space, wait_until
+from space import NotYet, Space, wait_until
 
 UNDERLAY = "10.99.0"
 API_ADDRESS = f"{UNDERLAY}.100"

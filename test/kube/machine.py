@@ -22,18 +22,16 @@ from groups import NEEDED
 from node import TOOLS
 from space import RigError, Space, wait_until
 
-DISK = "/mnt"
-LOGS = f"{DISK}/log"
 # What kubelet sets for the whole host. It is shown files that hold what it wants already.
 HOST_SYSCTLS = {"vm/overcommit_memory": 1, "vm/panic_on_oom": 0, "kernel/panic": 10,
                 "kernel/panic_on_oops": 1, "kernel/keys/root_maxkeys": 1000000,
                 "kernel/keys/root_maxbytes": 25000000}
 
 # $0 tag, $1 name, $2 disk, $3 tools, $4 hierarchies, $5 address, $6 the cache's containerd or
-# nothing. /etc/cni and /opt/cni are emptied
-# once: a container engine of the host may have left a network there, and nodes would be Ready at
-# once with the wrong one. /sys is unmounted before it is mounted: with the old one below, each
-# control group is there twice and runc takes the wrong one. SIGCHLD ignored: the kernel reaps.
+# nothing. /etc/cni and /opt/cni are emptied once: a container engine of the host may have left a
+# network there, and nodes would be Ready at once with the wrong one. /sys is unmounted before it
+# is mounted: with the old one below, each control group is there twice and runc takes the wrong
+# one. SIGCHLD ignored: the kernel reaps.
 SETUP = """
 hostname "$1"
 mount --bind "$2" /mnt

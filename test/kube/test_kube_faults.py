@@ -8,7 +8,7 @@ import os
 import faults
 import kubetest
 from check import step
-from checks import Suite
+from suite import Suite
 
 PODS = 60
 LONG = os.environ.get("WEFT_TIER") == "long"

@@ -7,7 +7,7 @@ was made for another network."""
 import components
 import kubetest
 from check import must, step
-from checks import CHECKS, Suite
+from suite import CHECKS, Suite
 
 READY_S = 60  # a few seconds on a machine that does nothing else
 

@@ -5,7 +5,7 @@ cluster's fault and not Weft's."""
 
 import kubetest
 import networks
-from checks import CHECKS, Suite
+from suite import CHECKS, Suite
 from cluster import Cluster
 
 

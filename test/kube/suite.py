@@ -14,7 +14,7 @@ import kubectl
 import pods
 import probe
 from check import must, must_equal, step
-from cluster import API_ADDRESS, OUTSIDE
+from cluster import OUTSIDE
 from rigpath import HERE
 from space import NotYet, RigError, wait_until
 

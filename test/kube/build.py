@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import fcntl
+import glob
 import os
 import shutil
 import sys
@@ -53,6 +54,10 @@ def build(say):
             with appearing(cache.images()) as out:
                 images.build(out, say)
     say(f"complete: {cache.programs()}\n{' ' * 10}and {cache.images()}")
+    others = sorted(set(glob.glob(os.path.join(cache.root(), "*-v*")))
+                    - {cache.programs(), cache.images()})
+    if others:
+        say(f"of other versions or checkouts, may be removed: {' '.join(others)}")
 
 
 def main(argv):

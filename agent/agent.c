@@ -22,6 +22,9 @@ void agent_trace(struct agent *agent, enum trace_level level, const char *text)
 	};
 	enum log_source source = level == TRACE_PEER ? LOG_OUTSIDER : agent->source;
 
+	if (source == LOG_OUTSIDER && level == TRACE_ERR)
+		source = LOG_ALARM;
+
 	log_limited(agent->log, source, as[level], "%s", text);
 }
 
@@ -100,6 +103,7 @@ static enum log_source source_of(enum event_type type)
 		return LOG_PODS;
 	case EVENT_SAVED:
 	case EVENT_START:
+	case EVENT_PEERS:
 	case EVENT_UNDERLAY:
 	case EVENT_KERNEL:
 	case EVENT_STOP:
@@ -230,7 +234,10 @@ static int begin(struct agent *agent, struct start *start, struct err *err)
 	if (result < 0)
 		return result;
 	agent_event(agent, &(struct event){ .type = EVENT_START, .start = start });
-	return agent->end == AGENT_DIED ? err_set(err, EINVAL, "cannot start") : 0;
+	if (agent->end == AGENT_DIED)
+		return err_set(err, EINVAL, "cannot start");
+	agent_peers_start(agent);
+	return 0;
 }
 
 static int open_parts(struct agent *agent, struct err *err)
@@ -242,6 +249,7 @@ static int open_parts(struct agent *agent, struct err *err)
 	agent->has_loop = true;
 	loop_timer_init(&agent->loop, &agent->stop_timer, on_stop_timer, agent);
 	agent_cni_open(agent);
+	agent_peers_open(agent);
 	result = tcp_init(&agent->tcp, &agent->loop, agent->options->port, &agent_tcp_owner, agent,
 			  err);
 	if (result < 0)
@@ -287,9 +295,10 @@ int agent_run(struct agent *agent)
 	if (loop_working(&agent->loop) > 0) {
 		/* Waiting for a worker that hangs in a disk would keep the next agent out. */
 		if (agent->end == AGENT_STOPPED)
-			log_line(agent->log, LOG_WARN,
-				 "the disk or the kernel does not finish what was begun -> not "
-				 "waited for");
+			log_line(
+				agent->log, LOG_WARN,
+				"the disk, the kernel or DNS does not finish what was begun -> not "
+				"waited for");
 		_exit(agent->end == AGENT_DIED);
 	}
 	return agent->end == AGENT_DIED;
@@ -305,6 +314,7 @@ void agent_done(struct agent *agent)
 	if (agent->has_loop) {
 		loop_timer_close(&agent->stop_timer);
 		loop_timer_close(&agent->cni_timer);
+		loop_timer_close(&agent->names_timer);
 		loop_done(&agent->loop); /* nothing is called back from here on */
 	}
 	if (agent->has_tcp)
@@ -320,7 +330,7 @@ void agent_done(struct agent *agent)
 	kernel_free(agent->kernel.kernel);
 	free(agent->frame);
 	free(agent->record);
-	free(agent->peers);
+	agent_peers_free(agent);
 	directory_close(&agent->run);
 	directory_close(&agent->state);
 }

@@ -6,6 +6,7 @@
  *
  *   agent.c         the door: events in, actions out; the life of the whole
  *   agent_start.c   the world as found: directories, peers, underlay, identity, settings
+ *   agent_peers.c   the addresses of --peer, and the names among them
  *   agent_store.c   the logs: read back at start, written to from then on
  *   agent_links.c   connections with other agents: io/tcp's bytes <-> wire/conn's messages
  *   agent_local.c   local clients: their questions and answers
@@ -19,6 +20,7 @@
 #include "io/kernel.h"
 #include "io/local_server.h"
 #include "io/loop.h"
+#include "io/names.h"
 #include "io/store.h"
 #include "io/tcp.h"
 #include "log/log.h"
@@ -54,6 +56,15 @@ struct agent_client {
 	bool http_body;
 };
 
+/* A --peer that is a name. */
+struct agent_name {
+	struct names_asked asked;
+	uint16_t port;
+	bool missing; /* and it was said */
+};
+
+enum { AGENT_PEERS_MAX = 1024 };
+
 /* An event that waits, with what it points to. */
 struct agent_waiting {
 	struct event event;
@@ -69,7 +80,11 @@ struct agent {
 	struct identity identity;
 	struct settings settings;
 	size_t n_peers;
-	struct endpoint *peers; /* owned; --peer, resolved */
+	struct endpoint *peers; /* owned; of --peer, as far as known */
+	size_t n_names;
+	struct agent_name *names;   /* owned; those of --peer that are names */
+	struct names_asked **asked; /* owned; the same, for a worker */
+	struct loop_timer names_timer;
 	struct underlay underlay;
 
 	/* agent.c */
@@ -148,8 +163,15 @@ void agent_store(struct agent *agent, const struct action *action);
 /* agent_start.c */
 void agent_random(void *ret, size_t len); /* from the system's generator; at most 256 bytes */
 int agent_claim(struct agent *agent, struct err *err);    /* directories and their locks */
-int agent_look(struct agent *agent, struct err *err);     /* peers' names, underlay, overlap */
+int agent_look(struct agent *agent, struct err *err);     /* peers, underlay, overlap */
 int agent_identify(struct agent *agent, struct err *err); /* identity, boot, settings */
+
+/* agent_peers.c: addresses of --peer at once, names whenever the resolver knows them */
+void agent_peers_read(struct agent *agent);
+void agent_peers_open(struct agent *agent);
+void agent_peers_start(struct agent *agent);
+const char *agent_peers_missing(const struct agent *agent); /* a name without address, or "" */
+void agent_peers_free(struct agent *agent);
 
 /* agent_links.c */
 extern const struct tcp_owner agent_tcp_owner;
@@ -176,6 +198,8 @@ void agent_cni_turn(struct agent *agent);
 int agent_kernel_open(struct agent *agent, struct err *err);
 int agent_kernel_watch(struct agent *agent, struct err *err);
 void agent_kernel_turn(struct agent *agent);
+/* Which address carries the tunnel may have changed. */
+void agent_kernel_look_at_underlay(struct agent *agent);
 /* A person asks how things are: compare now, unless that was done a moment ago. */
 void agent_kernel_refresh(struct agent *agent);
 void agent_kernel_close(struct agent *agent);

@@ -1,7 +1,6 @@
 #include "agent.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,7 +64,7 @@ void agent_kernel_refresh(struct agent *agent)
 void agent_forward(struct agent *agent, const struct forward *forward)
 {
 	kernel_want(agent->kernel.kernel, forward);
-	if (forward->urgent) {
+	if (!forward->pods_only) {
 		agent->kernel.pass_due = true;
 		loop_soon(&agent->loop);
 	}
@@ -75,9 +74,9 @@ static void tell_gone(struct agent *agent, const struct kernel_news *news);
 
 /* ---- what others did */
 
-static void look_at_underlay(struct agent *agent)
+void agent_kernel_look_at_underlay(struct agent *agent)
 {
-	uint32_t peers[OPTIONS_PEERS_MAX];
+	uint32_t peers[AGENT_PEERS_MAX];
 	struct underlay *was = &agent->underlay, is;
 	struct host_wish wish;
 
@@ -112,7 +111,7 @@ static void on_news_timer(void *arg)
 	if (agent->end != AGENT_GOES_ON)
 		return;
 	if (news.underlay)
-		look_at_underlay(agent);
+		agent_kernel_look_at_underlay(agent);
 	if (news.pods)
 		look_at_pods(agent);
 	if (news.drift)
@@ -178,6 +177,7 @@ void agent_wire(struct agent *agent, const struct wire_pod *pod)
 	struct pods_sockets sockets = {
 		.route = kernel_route_socket(agent->kernel.kernel),
 		.nft = kernel_nft_socket(agent->kernel.kernel),
+		.range = agent->settings.range,
 	};
 	struct err err = { 0 };
 	int fds[LOCAL_FDS_MAX];
@@ -194,10 +194,10 @@ struct unwiring {
 	struct unwiring *next;
 	struct agent *agent;
 	uint32_t job;
+	/* When it was asked for; 0: there was none any more. The name may lead to another link by
+	 * the time a worker comes to it. */
+	uint32_t ifindex;
 	char host_if[IFNAME_LEN_MAX + 1];
-	/* The worker has it in hand. Before that a host end may go by other means, and its name
-	 * must not be free for a new one while a worker is still to remove it. */
-	atomic_bool begun;
 	bool told;      /* the core knows already that it is gone */
 	struct err err; /* the worker's */
 };
@@ -206,8 +206,8 @@ static void unwire_run(void *arg)
 {
 	struct unwiring *unwiring = arg;
 
-	atomic_store(&unwiring->begun, true);
-	(void)pods_unwire(unwiring->host_if, &unwiring->err);
+	if (unwiring->ifindex != 0)
+		(void)pods_unwire_link(unwiring->ifindex, unwiring->host_if, &unwiring->err);
 }
 
 static void unwired(struct unwiring *unwiring)
@@ -231,7 +231,7 @@ static void tell_gone(struct agent *agent, const struct kernel_news *news)
 {
 	for (size_t i = 0; i < news->n_gone; i++)
 		for (struct unwiring *u = agent->kernel.unwirings; u; u = u->next)
-			if (atomic_load(&u->begun) && strcmp(u->host_if, news->gone[i]) == 0)
+			if (u->ifindex == news->gone_ifindex[i])
 				unwired(u);
 }
 
@@ -254,6 +254,7 @@ void agent_unwire(struct agent *agent, uint32_t job, const char *host_if)
 	unwiring->next = agent->kernel.unwirings;
 	agent->kernel.unwirings = unwiring;
 	unwiring->job = job;
+	unwiring->ifindex = pods_ifindex(kernel_route_socket(agent->kernel.kernel), host_if);
 	memcpy(unwiring->host_if, host_if, sizeof(unwiring->host_if));
 	loop_work(&agent->loop, unwire_run, unwire_done, unwiring);
 }

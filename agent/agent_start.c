@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <net/if.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/text.h"
-#include "base/vec.h"
 #include "base/xalloc.h"
 #include "io/address.h"
 #include "io/host.h"
@@ -61,48 +59,7 @@ int agent_claim(struct agent *agent, struct err *err)
 	return result;
 }
 
-/* ---- peers' names, the underlay, the range */
-
-static void add_peer(struct agent *agent, const struct sockaddr *address, uint16_t port)
-{
-	struct endpoint *peer = &agent->peers[agent->n_peers++];
-
-	*peer = endpoint_of_sockaddr(address);
-	peer->port = port ? port : agent->options->port;
-}
-
-/* A name may stand for many agents. What has no IPv4 carries no tunnel and so has no agent. */
-static bool add_all(struct agent *agent, const struct addrinfo *found, uint16_t port)
-{
-	size_t before = agent->n_peers;
-
-	for (; found && agent->n_peers < OPTIONS_PEERS_MAX; found = found->ai_next)
-		if (found->ai_family == AF_INET)
-			add_peer(agent, found->ai_addr, port);
-	return agent->n_peers > before;
-}
-
-static int resolve(struct agent *agent, const struct peer_name *name, struct err *err)
-{
-	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
-	struct addrinfo *found = NULL;
-	int result = getaddrinfo(name->host, NULL, &hints, &found);
-	const char *why = result ? gai_strerror(result)
-				 : "no IPv4 address (IPv6 is not carried yet)";
-	bool any = result == 0 && add_all(agent, found, name->port);
-
-	if (result == 0)
-		freeaddrinfo(found);
-	if (any)
-		return 0;
-	/* Who founds a cluster must have asked every peer, also one whose name is not known today.
-	 */
-	if (agent->options->init && !agent->options->init_alone)
-		return err_set(err, EINVAL, "--peer %s: %s, and with --init each must be asked",
-			       name->host, why);
-	log_line(agent->log, LOG_WARN, "--peer %s: %s -> going on without it", name->host, why);
-	return 0;
-}
+/* ---- the underlay, the range */
 
 void agent_wish(const struct agent *agent, struct host_wish *ret, uint32_t *peers)
 {
@@ -140,15 +97,12 @@ static int check_overlap(struct agent *agent, struct err *err)
 
 int agent_look(struct agent *agent, struct err *err)
 {
-	uint32_t peers[OPTIONS_PEERS_MAX];
+	uint32_t peers[AGENT_PEERS_MAX];
 	struct host_wish wish;
-	int result = 0;
+	int result;
 
-	agent->peers = xcalloc(OPTIONS_PEERS_MAX, sizeof(*agent->peers));
-	for (size_t i = 0; i < agent->options->n_peers && result == 0; i++)
-		result = resolve(agent, &agent->options->peers[i], err);
-	if (result == 0)
-		result = check_overlap(agent, err);
+	agent_peers_read(agent);
+	result = check_overlap(agent, err);
 	if (result < 0)
 		return result;
 	/* No address yet is a reason to wait, a name that nothing has is a mistake. */
@@ -268,7 +222,7 @@ static void fill_settings(struct agent *agent)
 	strcpy(settings->node_ref, options->node_ref);
 	strcpy(settings->agent_version, WEFT_VERSION);
 	settings->range = options->range;
-	settings->block_len = 26;
+	settings->block_len = BLOCK_LEN;
 	settings->pid = (uint32_t)getpid();
 	settings->port = options->port;
 	settings->vxlan_port = options->vxlan_port;
@@ -283,6 +237,7 @@ static void fill_settings(struct agent *agent)
 	settings->allow_overlap = options->allow_overlap;
 	settings->n_peers = agent->n_peers;
 	settings->peers = agent->peers;
+	settings->missing_peer = agent_peers_missing(agent);
 	draw(settings);
 }
 

@@ -99,6 +99,9 @@ const struct verb verb_attach = {
 		"interface (--ifname, eth0) with an address, and routes to all pods and out.\n\n"
 		"  --id ID        what the agent calls it; else \"plain-\" and its name\n"
 		"  --ifname NAME  the interface inside the namespace\n\n"
+		"A namespace may have several, with a --ifname each, and interfaces of others:\n"
+		"the default route that is there stays the way out, and the new interface\n"
+		"carries what is sent from its own address.\n\n"
 		"'weftctl detach NETNS' takes it back.\n",
 	.run = run,
 };

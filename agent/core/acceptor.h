@@ -1,6 +1,6 @@
 #pragma once
 /*
- * What one keeper has promised and accepted (protocol.md 3.2), as keeper.log keeps it: values as
+ * What one keeper has promised and accepted, as keeper.log keeps it: values as
  * changes to the one before, and now and then a whole one. Private to keeper.c.
  */
 #include "core/ledger.h"

@@ -113,8 +113,8 @@ struct want_tunnel {
 };
 
 struct forward {
-	bool urgent; /* more than pods changed: compare with the kernel now; else the next pass is
-			early enough */
+	bool pods_only;   /* `pods` are new, all else is as it was and not told again; the next pass
+			   is early enough. False: compare with the kernel now */
 	bool peers_known; /* false (just started): add and change what peers need, remove nothing of
 			     it */
 	bool have_tunnel; /* false: no underlay yet, leave the tunnel as it is */

@@ -20,10 +20,10 @@ void answer_pod(struct core *core, const struct pod *pod, uint32_t client)
 	struct answer *ok = answer(core, client);
 
 	memcpy(ok->host_if, pod->host_if, sizeof(ok->host_if));
-	ok->ip = pod->record.ip;
-	ok->mtu = pod->record.mtu;
+	ok->ip = pod->ip;
+	ok->mtu = pod->mtu;
 	ok->host_mac = pod_host_mac();
-	ok->pod_mac = pod->pod_mac;
+	ok->pod_mac = pod_mac_of(pod->ip);
 }
 
 void answer_ready(struct core *core, uint32_t client)
@@ -41,8 +41,8 @@ void answer_done(struct core *core, uint32_t client)
 		(void)answer(core, client);
 }
 
-static void say(struct answer *ret, enum answer_code code, const char *details, const char *fmt,
-		va_list args)
+__attribute__((format(printf, 4, 0))) static void
+say(struct answer *ret, enum answer_code code, const char *details, const char *fmt, va_list args)
 {
 	*ret = (struct answer){ .code = code };
 	(void)vsnprintf(ret->text, sizeof(ret->text), fmt, args);

@@ -5,6 +5,9 @@
 
 #include "base/xalloc.h"
 
+_Static_assert(BLOCK_SIZE == 1 << (32 - BLOCK_LEN) && BLOCK_SIZE == 64, "maps are uint64_t");
+_Static_assert(OWN_BLOCKS_WANTED_MAX <= OWN_BLOCKS_MAX, "what is asked for may be owned");
+
 void blocks_init(struct blocks *blocks, struct prefix range, bool start_random)
 {
 	*blocks = (struct blocks){ .range = range, .start_random = start_random };

@@ -10,9 +10,6 @@
 #include "core/record.h"
 
 enum {
-	BLOCK_LEN = 26,
-	BLOCK_SIZE = 64,
-	BLOCKS_OWN_WANTED_MAX = 16, /* one node asks for no more by itself */
 	REST_MS = 60000,
 	REST_PRESSED_MS = 5000,
 	SURPLUS_MS = 600000,

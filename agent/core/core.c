@@ -102,9 +102,6 @@ static void saved(struct core *core, const struct record *record)
 	case RECORD_TOKEN:
 		core->durable.token = record->token;
 		break;
-	case RECORD_PEER:
-		(void)dial_target(&core->dial, &record->peer);
-		break;
 	}
 }
 
@@ -113,8 +110,18 @@ static bool range_fits(struct core *core)
 	const struct record_node *node = &core->durable.node;
 	char was[TEXT_PREFIX_MAX], is[TEXT_PREFIX_MAX];
 
-	if (uuid_is_zero(&node->cluster) || (node->range.ip == core->settings.range.ip &&
-					     node->range.len == core->settings.range.len))
+	if (uuid_is_zero(&node->cluster))
+		return true;
+	if (node->block_len != BLOCK_LEN) {
+		die(core, out_text(&core->out,
+				   "this node's disk belongs to a cluster in /%u blocks, this "
+				   "agent knows /%u: use the agent that wrote it, or an empty "
+				   "--state",
+				   node->block_len, BLOCK_LEN));
+		return false;
+	}
+	if (node->range.ip == core->settings.range.ip &&
+	    node->range.len == core->settings.range.len)
 		return true;
 	text_prefix(was, node->range.ip, node->range.len);
 	text_prefix(is, core->settings.range.ip, core->settings.range.len);
@@ -143,6 +150,14 @@ static void say_underlay(struct core *core, const struct underlay *underlay)
 			  "no underlay address: %s -> the tunnel stays as it is", underlay->text);
 }
 
+static void say_range(struct core *core)
+{
+	char range[TEXT_PREFIX_MAX];
+
+	text_prefix(range, core->settings.range.ip, core->settings.range.len);
+	out_trace(&core->out, TRACE_INFO, "ipalloc: pods of all nodes get addresses of %s", range);
+}
+
 static void tell_losses(struct core *core, const struct start *start)
 {
 	static const char *const lost[STORE_FILE_COUNT] = {
@@ -150,7 +165,6 @@ static void tell_losses(struct core *core, const struct start *start)
 			"node.log cannot be read -> attaching anew, blocks come from the ledger",
 		[STORE_KEEPER] = "keeper.log cannot be read -> this node votes no more",
 		[STORE_PODS] = "pods.log cannot be read -> pods are adopted from their interfaces",
-		[STORE_CACHE] = "the cache cannot be read -> started without it",
 	};
 
 	for (int i = 0; i < STORE_FILE_COUNT; i++)
@@ -158,34 +172,47 @@ static void tell_losses(struct core *core, const struct start *start)
 			out_trace(&core->out, TRACE_ERR, "%s", lost[i]);
 }
 
+static void peers_known(struct core *core, size_t n, const struct endpoint *peers,
+			const char *missing)
+{
+	for (size_t i = 0; i < n; i++)
+		dial_configured(&core->dial, &peers[i]);
+	core->missing_peer[0] = '\0';
+	if (missing && strlen(missing) < sizeof(core->missing_peer))
+		memcpy(core->missing_peer, missing, strlen(missing) + 1);
+}
+
 static void started(struct core *core, const struct start *start)
 {
 	bool same_boot;
 
+	assert(start->settings->block_len == BLOCK_LEN);
 	core->settings = *start->settings;
 	core->settings.peers = NULL;
+	core->settings.missing_peer = NULL;
+	core->said.incarnation = core->settings.incarnation;
 	core->started = true;
 	core->started_at = core->out.now;
 	core->underlay = start->underlay;
 	prng_seed(&core->prng, core->settings.seed);
 	tell_losses(core, start);
+	say_range(core);
 	say_underlay(core, &start->underlay);
 	if (!range_fits(core))
 		return;
-	for (size_t i = 0; i < start->settings->n_peers; i++)
-		dial_configured(&core->dial, &start->settings->peers[i]);
+	peers_known(core, start->settings->n_peers, start->settings->peers,
+		    start->settings->missing_peer);
 	core->cluster = core->durable.node.cluster;
 	same_boot = boot_eq(&core->durable.token.boot, &core->settings.boot);
 	blocks_init(&core->blocks, core->settings.range,
 		    core->durable.node.n_blocks > 0 && !same_boot);
-	core->say_again = true;
+	gossip_self_changed(core);
 	gossip_say(core);
 	session_start(core);
 	pod_steps_start(core, &start->host_ends);
-	core->forward_dirty = core->forward_urgent = true;
+	forward_changed(core, FORWARD_ALL);
 	if (keeper_start(core->keeper, &core->settings.uid, start->store_lost[STORE_KEEPER],
 			 &core->out)) {
-		core->settings.keeper_id = keeper_id(core->keeper);
 		core->cluster = keeper_value(core->keeper)->config.cluster;
 		show_keeper_value(core);
 	}
@@ -212,7 +239,7 @@ void core_view_changed(struct core *core)
 				  "found a cluster (ledger version %llu) -> joining it",
 				  (unsigned long long)core->view.version);
 	}
-	core->forward_dirty = core->forward_urgent = true;
+	forward_changed(core, FORWARD_ALL);
 	session_view_changed(core);
 	gossip_view_changed(core);
 }
@@ -319,7 +346,7 @@ static void stored(struct core *core, uint64_t tag, int error, const char *text)
 		(void)keeper_stored(core->keeper, tag, error, text, &core->out, &chosen);
 		if (chosen.chosen) {
 			core->founding = false;
-			core->say_again = true;
+			gossip_self_changed(core);
 			show_keeper_value(core);
 		}
 		commands_reply(core, &chosen);
@@ -332,7 +359,8 @@ static void underlay_changed(struct core *core, const struct underlay *underlay)
 	say_underlay(core, underlay);
 	core->underlay = *underlay;
 	dial_at_once(core);
-	core->say_again = core->forward_dirty = core->forward_urgent = true;
+	gossip_self_changed(core);
+	forward_changed(core, FORWARD_ALL);
 }
 
 static void kernel_reported(struct core *core, const struct kernel_report *report)
@@ -404,6 +432,10 @@ static void fold(struct core *core, const struct event *event)
 		break;
 	case EVENT_POD_UNWIRED:
 		pod_steps_unwired(core, event->pod.job, event->pod.error, event->pod.text);
+		break;
+	case EVENT_PEERS:
+		peers_known(core, event->peers.n, event->peers.peers, event->peers.missing);
+		greet_found(core);
 		break;
 	case EVENT_UNDERLAY:
 		underlay_changed(core, event->underlay);

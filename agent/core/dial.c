@@ -16,14 +16,49 @@ void dial_init(struct dial *dial)
 void dial_done(struct dial *dial)
 {
 	free(dial->targets);
+	free(dial->by_endpoint);
 	*dial = (struct dial){ 0 };
+}
+
+/* Where this endpoint is or belongs in the index: while links are wanted every member is looked up.
+ */
+static size_t position(const struct dial *dial, const struct endpoint *endpoint)
+{
+	size_t low = 0, high = dial->n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const struct dial_target *target = &dial->targets[dial->by_endpoint[middle]];
+
+		if (endpoint_cmp(&target->endpoint, endpoint) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static struct dial_target *find(const struct dial *dial, const struct endpoint *endpoint)
+{
+	size_t at = position(dial, endpoint);
+	struct dial_target *target;
+
+	if (at == dial->n)
+		return NULL;
+	target = &dial->targets[dial->by_endpoint[at]];
+	return endpoint_eq(&target->endpoint, endpoint) ? target : NULL;
 }
 
 struct dial_target *dial_target(struct dial *dial, const struct endpoint *endpoint)
 {
-	for (size_t i = 0; i < dial->n; i++)
-		if (endpoint_eq(&dial->targets[i].endpoint, endpoint))
-			return &dial->targets[i];
+	struct dial_target *known = find(dial, endpoint);
+	size_t at = position(dial, endpoint);
+
+	if (known)
+		return known;
+	dial->by_endpoint = vec_open_gap(dial->by_endpoint, &dial->cap_by_endpoint, dial->n, at,
+					 sizeof(*dial->by_endpoint));
+	dial->by_endpoint[at] = (uint32_t)dial->n;
 	dial->targets = vec_reserve(dial->targets, &dial->cap, dial->n + 1, sizeof(*dial->targets));
 	dial->targets[dial->n] = (struct dial_target){
 		.endpoint = *endpoint,
@@ -102,14 +137,13 @@ static size_t in_flight(const struct links *links)
 	       links_count(links, LINK_HELLO, true);
 }
 
-static bool due(struct core *core, const struct endpoint *endpoint)
+static bool due(const struct core *core, const struct endpoint *endpoint)
 {
-	const struct dial_target *target;
+	const struct dial_target *target = find(&core->dial, endpoint);
 
-	if (endpoint->ip_len == 0 || links_to(&core->links, endpoint))
+	if (target && (target->is_self || !instant_reached(core->out.now, target->next_at)))
 		return false;
-	target = dial_target(&core->dial, endpoint);
-	return !target->is_self && instant_reached(core->out.now, target->next_at);
+	return endpoint->ip_len > 0 && !links_to(&core->links, endpoint);
 }
 
 static void dial(struct core *core, const struct endpoint *endpoint, enum link_want want)
@@ -148,9 +182,7 @@ static void dial_successor(struct core *core)
 
 		if (link && link->state == LINK_UP)
 			return;
-		if (!worth_dialling(core, member) || links_to(&core->links, &member->body.control))
-			continue;
-		if (due(core, &member->body.control)) {
+		if (due(core, &member->body.control) && worth_dialling(core, member)) {
 			dial(core, &member->body.control, LINK_WANT_HIGH);
 			return;
 		}
@@ -165,7 +197,7 @@ static void dial_random(struct core *core, enum link_want want)
 	for (size_t i = 0; i < members->n; i++) {
 		const struct member *member = members->slots[(start + i) % members->n];
 
-		if (worth_dialling(core, member) && due(core, &member->body.control)) {
+		if (due(core, &member->body.control) && worth_dialling(core, member)) {
 			dial(core, &member->body.control, want);
 			return;
 		}
@@ -294,12 +326,13 @@ struct instant dial_deadline(const struct core *core)
 	for (size_t i = 0; i < core->dial.n; i++) {
 		const struct dial_target *target = &core->dial.targets[i];
 
-		if (target->is_self || links_to(&core->links, &target->endpoint))
+		if (target->is_self || !instant_after(target->next_at, core->out.now) ||
+		    !instant_after(at, target->next_at))
 			continue;
-		if (target->known && links_with(&core->links, &target->uid))
+		if (links_to(&core->links, &target->endpoint) ||
+		    (target->known && links_with(&core->links, &target->uid)))
 			continue;
-		if (instant_after(target->next_at, core->out.now))
-			at = instant_min(at, target->next_at);
+		at = target->next_at;
 	}
 	return at;
 }

@@ -1,8 +1,8 @@
 #pragma once
 /*
- * Whom to dial, and when (protocol.md 2.2 and 2.8): the next alive peer in ring order and two at
- * random, the acting keeper while a command waits, every --peer address that no known member
- * answers at, and who has next to no link, some of the platform's nodes. Back-off is per address.
+ * Whom to dial, and when: the next alive peer in ring order and two at random, the acting keeper
+ * while a command waits, every --peer address that no known member answers at, and who has next to
+ * no link, some of the platform's nodes. Back-off is per address.
  */
 #include "core/links.h"
 #include "core/members.h"
@@ -10,9 +10,8 @@
 enum {
 	DIAL_IN_FLIGHT_MAX = 4,
 	DIAL_BACKOFF_FIRST_MS = 1000,
-	/* protocol.md caps at 60 s and has each silent member dialled by somebody every 10 s; until
-	 * accusations spread that work, every agent caps at 10 s, so that halves of a small cluster
-	 * find each other within seconds of healing. */
+	/* As long as nobody dials on another's behalf, every agent tries again this often, so that
+	 * halves of a small cluster find each other within seconds of healing. */
 	DIAL_BACKOFF_MAX_MS = 10000,
 	DIAL_MISMATCH_MS = 300000,
 };
@@ -30,8 +29,9 @@ struct dial_target {
 };
 
 struct dial {
-	size_t n, cap;
-	struct dial_target *targets; /* owned; found by endpoint */
+	size_t n, cap, cap_by_endpoint;
+	struct dial_target *targets; /* owned; in order of coming */
+	uint32_t *by_endpoint;       /* owned; their positions, in order of endpoint */
 };
 
 struct core;

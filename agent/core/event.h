@@ -52,6 +52,7 @@ enum event_type {
 	EVENT_REQUEST_GONE,  /* ... and left before it was answered */
 	EVENT_POD_WIRED,     /* a WIRE finished */
 	EVENT_POD_UNWIRED,   /* an UNWIRE finished: the name is free again */
+	EVENT_PEERS,         /* addresses of --peer became known */
 	EVENT_UNDERLAY,      /* the underlay's address, device or MTU changed */
 	EVENT_KERNEL,        /* a pass of want against have finished */
 	EVENT_HOST_ENDS,     /* host ends that exist now (after a dump) */
@@ -90,7 +91,8 @@ struct settings {
 	bool allow_overlap; /* the host has routes inside the range: unreachable routes per own
 			       block only */
 	size_t n_peers;
-	const struct endpoint *peers; /* --peer, resolved */
+	const struct endpoint *peers; /* --peer, as far as known at start */
+	const char *missing_peer;     /* a name among them without address yet, or "" */
 #ifdef WEFT_MUTANTS
 	uint32_t mutants; /* mutants.h: rules taken out, in the simulator's own build only */
 #endif
@@ -207,6 +209,11 @@ struct event {
 			const char *text; /* on error: what the kernel refused, for the person who
 					     reads the pod's event */
 		} pod;
+		struct {
+			size_t n;
+			const struct endpoint *peers; /* all that are known */
+			const char *missing;          /* a name that has no address now, or "" */
+		} peers;
 		const struct underlay *underlay;
 		const struct kernel_report *kernel;
 		struct host_ends host_ends;

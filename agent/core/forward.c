@@ -168,6 +168,11 @@ static void add_unreachable(struct building *b)
 		route_run(b, core->blocks.own[i]->index, 1, 0);
 }
 
+static int pod_cmp(const void *a, const void *b)
+{
+	return strcmp(((const struct want_pod *)a)->host_if, ((const struct want_pod *)b)->host_if);
+}
+
 static void add_pods(struct core *core, struct forward *forward)
 {
 	struct want_pod *pods = out_alloc(&core->out, (core->pods.n + 1) * sizeof(*pods));
@@ -176,14 +181,15 @@ static void add_pods(struct core *core, struct forward *forward)
 		const struct pod *pod = core->pods.items[i];
 		struct want_pod *want = &pods[forward->n_pods];
 
-		if (pod->state != POD_WIRING && pod->state != POD_UP)
+		if (!pod_is_wanted(pod))
 			continue;
 		memcpy(want->host_if, pod->host_if, sizeof(want->host_if));
-		want->ip = pod->record.ip;
-		want->pod_mac = pod->pod_mac;
-		pod_alias(&pod->record, want->alias);
+		want->ip = pod->ip;
+		want->pod_mac = pod_mac_of(pod->ip);
+		pod_alias(pod, want->alias);
 		forward->n_pods++;
 	}
+	qsort(pods, forward->n_pods, sizeof(*pods), pod_cmp);
 	forward->pods = pods;
 }
 
@@ -216,12 +222,7 @@ static int route_cmp(const void *a, const void *b)
 	return u32_cmp(&left->metric, &right->metric);
 }
 
-static int pod_cmp(const void *a, const void *b)
-{
-	return strcmp(((const struct want_pod *)a)->host_if, ((const struct want_pod *)b)->host_if);
-}
-
-static void finish(struct building *b, struct want_pod *pods)
+static void finish(struct building *b)
 {
 	struct forward *forward = b->forward;
 
@@ -229,12 +230,10 @@ static void finish(struct building *b, struct want_pod *pods)
 	qsort(b->neigh, forward->n_neigh, sizeof(*b->neigh), neigh_cmp);
 	qsort(b->routes, forward->n_routes, sizeof(*b->routes), route_cmp);
 	qsort(b->members, forward->n_members, sizeof(*b->members), u32_cmp);
-	qsort(pods, forward->n_pods, sizeof(*pods), pod_cmp);
 	forward->fdb = b->fdb;
 	forward->neigh = b->neigh;
 	forward->routes = b->routes;
 	forward->members = b->members;
-	forward->pods = pods;
 }
 
 static void want_tunnel(const struct core *core, struct forward *forward)
@@ -262,37 +261,57 @@ static size_t owned_blocks(const struct ledger *view)
 	return n;
 }
 
-void forward_emit(struct core *core)
+static void build_all(struct core *core, struct forward *forward)
 {
 	struct out *out = &core->out;
 	size_t n = core->members.n + 1;
-	struct building b = { .core = core, .forward = out_alloc(out, sizeof(*b.forward)) };
-	struct action *action;
+	uint32_t *via_of_slot = out_alloc(out, n * sizeof(*via_of_slot));
+	struct building b = {
+		.core = core,
+		.forward = forward,
+		.fdb = out_alloc(out, n * sizeof(*b.fdb)),
+		.neigh = out_alloc(out, n * sizeof(*b.neigh)),
+		.members = out_alloc(out, n * sizeof(*b.members)),
+		.node_ip = blocks_node_ip(&core->blocks),
+	};
 
-	if (!core->forward_dirty)
-		return;
-	b.fdb = out_alloc(out, n * sizeof(*b.fdb));
-	b.neigh = out_alloc(out, n * sizeof(*b.neigh));
-	b.members = out_alloc(out, n * sizeof(*b.members));
 	b.routes = out_alloc(out,
 			     (owned_blocks(&core->view) + core->blocks.n + 1) * sizeof(*b.routes));
-	b.node_ip = blocks_node_ip(&core->blocks);
-	b.forward->urgent = core->forward_urgent;
-	b.forward->peers_known = core->view.version > 0;
-	b.forward->node_ip = b.node_ip;
-	b.forward->range = core->settings.range;
-	b.forward->masquerade = core->settings.masquerade;
-	b.forward->masquerade_nodes = core->settings.masquerade_nodes;
-	want_tunnel(core, b.forward);
-	uint32_t *via_of_slot = out_alloc(out, n * sizeof(*via_of_slot));
+	forward->peers_known = core->view.version > 0;
+	forward->node_ip = b.node_ip;
+	forward->range = core->settings.range;
+	forward->masquerade = core->settings.masquerade;
+	forward->masquerade_nodes = core->settings.masquerade_nodes;
+	want_tunnel(core, forward);
 	bitmap_init(&b.hops);
 	add_peers(&b, via_of_slot);
 	bitmap_done(&b.hops);
 	add_routes(&b, via_of_slot);
 	add_unreachable(&b);
-	add_pods(core, b.forward);
-	finish(&b, (struct want_pod *)(uintptr_t)b.forward->pods);
-	core->forward_dirty = core->forward_urgent = false;
-	action = out_add(out, ACTION_FORWARD);
-	action->forward = b.forward;
+	finish(&b);
+}
+
+void forward_changed(struct core *core, enum forward_change what)
+{
+	if (what > core->forwarding.changed)
+		core->forwarding.changed = what;
+}
+
+/* The first one is whole: START asks for it, and before that nothing is wanted of the kernel. */
+void forward_emit(struct core *core)
+{
+	struct forwarding *forwarding = &core->forwarding;
+	struct forward *forward;
+
+	if (forwarding->changed == FORWARD_NOTHING ||
+	    (forwarding->changed == FORWARD_PODS && !forwarding->begun))
+		return;
+	forward = out_alloc(&core->out, sizeof(*forward));
+	forward->pods_only = forwarding->changed == FORWARD_PODS;
+	if (!forward->pods_only)
+		build_all(core, forward);
+	add_pods(core, forward);
+	forwarding->changed = FORWARD_NOTHING;
+	forwarding->begun = true;
+	out_add(&core->out, ACTION_FORWARD)->forward = forward;
 }

@@ -48,11 +48,16 @@ static void body_of_self(const struct core *core, struct member_body *ret)
 		.proto_max = 1,
 		.keeper_ok = true,
 		.boot = settings->boot,
-		.keeper_id = keeper_votes(core->keeper) ? settings->keeper_id : 0,
+		.keeper_id = keeper_votes(core->keeper) ? keeper_id(core->keeper) : 0,
 	};
 	memcpy(ret->name, settings->name, sizeof(ret->name));
 	memcpy(ret->agent_version, settings->agent_version, sizeof(ret->agent_version));
 	memcpy(ret->static_pk, settings->static_pk, sizeof(ret->static_pk));
+}
+
+void gossip_self_changed(struct core *core)
+{
+	core->say_again = true;
 }
 
 void gossip_say(struct core *core)
@@ -64,8 +69,8 @@ void gossip_say(struct core *core)
 	core->say_again = false;
 	body_of_self(core, &body);
 	spread(core,
-	       members_say(&core->members, &core->settings.uid, core->settings.incarnation,
-			   ++core->my_version, &body, core->out.now),
+	       members_say(&core->members, &core->settings.uid, core->said.incarnation,
+			   ++core->said.version, &body, core->out.now),
 	       NULL);
 }
 
@@ -101,7 +106,7 @@ void gossip_link_up(struct core *core, struct link *link)
  * that is an alarm. */
 static void outdo(struct core *core, const struct link *link, const struct member_update *update)
 {
-	uint64_t ahead = update->incarnation - core->settings.incarnation;
+	uint64_t ahead = update->incarnation - core->said.incarnation;
 
 	/* Each life counts one: a jump like this is a lie, and following it would use the numbers
 	 * up. */
@@ -110,10 +115,10 @@ static void outdo(struct core *core, const struct link *link, const struct membe
 			  "%s tells of a life of this node that cannot be -> ignored", link->name);
 		return;
 	}
-	core->settings.incarnation = update->incarnation;
-	if (update->version > core->my_version)
-		core->my_version = update->version;
-	core->say_again = true;
+	core->said.incarnation = update->incarnation;
+	if (update->version > core->said.version)
+		core->said.version = update->version;
+	gossip_self_changed(core);
 	if (update->body.nonce != core->settings.nonce)
 		clone_met(core, update->body.nonce);
 	out_trace(&core->out, TRACE_WARN,
@@ -155,7 +160,7 @@ void gossip_delta(struct core *core, struct link *link, const struct delta *delt
 		case MERGE_NEWER:
 			spread(core, slot, link);
 			bitmap_clear(&link->dirty, slot);
-			core->forward_dirty = core->forward_urgent = true;
+			forward_changed(core, FORWARD_ALL);
 			break;
 		case MERGE_EQUAL:
 			bitmap_clear(&link->dirty, slot);
@@ -212,8 +217,8 @@ static bool lasted(struct instant *since, bool differ, struct instant now)
 	return differ && instant_reached(now, instant_add_ms(*since, GOSSIP_DIFFER_MS));
 }
 
-/* We are the only voter: nobody can have a newer value unless our log lost one. Never vote on that
- * (protocol.md 3.2). */
+/* We are the only voter: nobody can have a newer value unless our log lost one. Never vote on that.
+ */
 static void doubt_keeper(struct core *core, const struct link *link, uint64_t version)
 {
 	if (core->keeper_doubted)
@@ -313,17 +318,29 @@ static void hold_against_own(struct core *core, struct link *link, const struct 
 	ledger_done(&scratch);
 }
 
+/* NULL, or why this config can never be ours. */
+static const char *why_foreign(struct core *core, const struct ledger_config *config)
+{
+	if (!uuid_is_zero(&core->cluster) && !uuid_eq(&config->cluster, &core->cluster))
+		return "its ledger is another cluster's";
+	if (config->block_len != BLOCK_LEN)
+		return out_text(&core->out, "its ledger has /%u blocks, this agent knows /%u",
+				config->block_len, BLOCK_LEN);
+	return NULL;
+}
+
 void gossip_feed(struct core *core, struct link *link, const struct feed *feed)
 {
+	const char *foreign;
+
 	if (feed->want) {
 		link->has_version = link->feed_after = link->feed_cursor = feed->after;
 		touch(core, link);
 		return;
 	}
-	if (feed->rows.config && !uuid_is_zero(&core->cluster) &&
-	    !uuid_eq(&feed->rows.config->cluster, &core->cluster)) {
-		link_bye(&core->links, link, BYE_CLUSTER_MISMATCH,
-			 "its ledger is another cluster's", &core->out);
+	foreign = feed->rows.config ? why_foreign(core, feed->rows.config) : NULL;
+	if (foreign) {
+		link_bye(&core->links, link, BYE_CLUSTER_MISMATCH, foreign, &core->out);
 		return;
 	}
 	if (feed->upto > link->has_version)

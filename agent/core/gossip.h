@@ -1,6 +1,6 @@
 #pragma once
 /*
- * What to tell whom (protocol.md 2.5). No queues: per link a set of dirty marks and one ledger
+ * What to tell whom. No queues: per link a set of dirty marks and one ledger
  * version; what goes out is always the current value. The rules of the flood: changed here -> dirty
  * on all links; newer received -> keep, dirty on all but the sender; equal -> clear the mark for
  * that link; older -> set it.
@@ -11,7 +11,8 @@ enum { GOSSIP_TURN_BYTES = 16384, GOSSIP_DIFFER_MS = 2000 };
 
 struct core;
 
-void gossip_say(struct core *core); /* our own record, again if it changed */
+void gossip_self_changed(struct core *core); /* what our own record says: said at the step's end */
+void gossip_say(struct core *core);          /* our own record, if it changed */
 void gossip_link_up(struct core *core, struct link *link);
 void gossip_delta(struct core *core, struct link *link, const struct delta *delta);
 void gossip_ping(struct core *core, struct link *link, const struct ping *ping);

@@ -13,7 +13,7 @@ void greet_secured(struct core *core, struct link *link)
 	hello->cluster = core->cluster;
 	hello->uid = core->settings.uid;
 	memcpy(hello->name, core->settings.name, sizeof(hello->name));
-	hello->incarnation = core->settings.incarnation;
+	hello->incarnation = core->said.incarnation;
 	hello->nonce = core->settings.nonce;
 	hello->epoch = core->session.epoch;
 	hello->features = core->settings.init && !core_in_cluster(core) ? FEATURE_WILL_FOUND : 0;
@@ -46,7 +46,7 @@ static const char *mismatch(struct core *core, const struct hello *hello)
 			theirs, hello->block_len, ours, core->settings.block_len);
 }
 
-/* Of two links with one peer the one dialled by the smaller uid stays (protocol.md 2.2); both sides
+/* Of two links with one peer the one dialled by the smaller uid stays; both sides
  * decide alike. When both were dialled by the same side, or an older life of the peer holds the
  * first, the newer one stays. */
 static bool newcomer_stays(const struct core *core, const struct link *old, const struct link *link)
@@ -157,8 +157,8 @@ static void learn(struct link *link, const struct hello *hello, uint16_t our_por
 	link->incarnation = hello->incarnation;
 	/* The address as we see it: what the sender believes of itself may be behind a NAT. */
 	link->listens = link->remote;
-	/* Without an address of its own yet it cannot say; one number is open everywhere
-	 * (decisions.md 1). */
+	/* Without an address of its own yet it cannot say; one number is open everywhere.
+	 */
 	link->listens.port = hello->listen.port ? hello->listen.port : our_port;
 	link->has_version = hello->ledger_version;
 	if (!link->dialled)
@@ -253,6 +253,13 @@ void greet_waiting_for(const struct core *core, char text[static TEXT_LEN_MAX + 
 	}
 	if (core->settings.platform) {
 		platform_waiting_for(core, text);
+		return;
+	}
+	if (core->missing_peer[0] && (core->settings.init || core->dial.n == 0)) {
+		text_line(text,
+			  "%s waits for --peer %s, whose name has no address now; it is asked for "
+			  "again every few seconds",
+			  core->settings.init ? "--init" : "this node", core->missing_peer);
 		return;
 	}
 	if (!core->settings.init) {

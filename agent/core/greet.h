@@ -1,6 +1,6 @@
 #pragma once
 /*
- * What a HELLO is worth (protocol.md 2.3, 2.7): the same cluster or none yet, not ourselves, one
+ * What a HELLO is worth: the same cluster or none yet, not ourselves, one
  * link per pair, room at the table. Says ours, judges theirs, founds the cluster when every --peer
  * says that there is none.
  */

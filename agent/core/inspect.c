@@ -19,9 +19,9 @@ size_t core_inspect_pods(const struct core *core, struct inspect_pod *out, size_
 	for (size_t i = 0; i < core->pods.n && n < cap; i++) {
 		const struct pod *pod = core->pods.items[i];
 
-		out[n++] = (struct inspect_pod){ .ip = pod->record.ip,
-						 .container_id = pod->record.container_id,
-						 .ifname = pod->record.ifname,
+		out[n++] = (struct inspect_pod){ .ip = pod->ip,
+						 .container_id = pod->container_id,
+						 .ifname = pod->ifname,
 						 .state = pod_state_name(pod) };
 	}
 	return n;
@@ -56,15 +56,13 @@ bool core_inspect_sound(const struct core *core, char text[256])
 	if (members_digest_recompute(&core->members) != core->members.digest)
 		return unsound(text, "the digest of the members is not the sum of their hashes");
 	for (size_t i = 0; i < core->pods.n; i++) {
-		const struct own_block *own =
-			blocks_of_ip(&core->blocks, core->pods.items[i]->record.ip);
+		const struct own_block *own = blocks_of_ip(&core->blocks, core->pods.items[i]->ip);
 
-		if (pods_by_ip(&core->pods, core->pods.items[i]->record.ip) != core->pods.items[i])
+		if (pods_by_ip(&core->pods, core->pods.items[i]->ip) != core->pods.items[i])
 			return unsound(text, "V10: two pods have one address");
 		for (size_t b = 0; own && b < core->blocks.n; b++)
 			if (core->blocks.own[b] == own)
-				used[b] |= UINT64_C(1)
-					   << (core->pods.items[i]->record.ip - own->base);
+				used[b] |= UINT64_C(1) << (core->pods.items[i]->ip - own->base);
 	}
 	for (size_t b = 0; b < core->blocks.n; b++) {
 		if (used[b] != core->blocks.own[b]->used)

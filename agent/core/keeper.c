@@ -540,7 +540,9 @@ bool keeper_start(struct keeper *keeper, const struct uid *uid, bool log_lost, s
 				     ledger_is_keeper(value, uid)
 					     ? "keeper.log belongs to several keepers"
 					     : "keeper.log belongs to another node");
-	/* A sole keeper trusts an intact log (protocol.md 3.2): what it accepted is chosen. */
+	if (value->config.block_len != BLOCK_LEN)
+		return dead_at_start(keeper, out, "keeper.log has blocks of another size");
+	/* A sole keeper trusts an intact log: what it accepted is chosen. */
 	keeper->acceptor.value.proposer = *uid;
 	note_cooling(keeper, 0, out->now);
 	become(keeper, KEEPER_IDLE);

@@ -1,6 +1,6 @@
 #pragma once
 /*
- * The register that agrees on the ledger (protocol.md 3.2), seen from one agent that votes. Today
+ * The register that agrees on the ledger, seen from one agent that votes. Today
  * the first config has one keeper and stays so: then a round is this agent's own promise and own
  * acceptance, made durable in keeper.log before anything is answered. need(), the ballots and the
  * acceptor's state have the shape that 3 and 5 keepers want.
@@ -85,7 +85,7 @@ struct keeper_votes {
 	} by[2 * KEEPERS_MAX];
 };
 
-/* need(V) of protocol.md 3.2: a majority of the keepers and, while they change, a majority of the
+/* When a value is chosen: a majority of the keepers and, while they change, a majority of the
  * next ones too. */
 bool keeper_need(const struct ledger_config *config, const struct keeper_votes *votes);
 

@@ -33,7 +33,7 @@ static void tell_attach(struct out *out, const struct command *command, const st
 static void tell_acquire(struct out *out, const struct ledger *ledger, const char *name,
 			 const struct command *command, const struct reply *reply)
 {
-	uint32_t count = command->acquire.use_exact ? 1 : command->acquire.count;
+	uint32_t count = command->acquire.count;
 	char first[TEXT_PREFIX_MAX];
 	struct prefix prefix;
 

@@ -1,6 +1,6 @@
 #pragma once
 /*
- * The ledger: one value that says who is in the cluster and who owns which block (protocol.md 3).
+ * The ledger: one value that says who is in the cluster and who owns which block.
  * Pure value: every change is ledger_apply(), every copy is brought up to date by the change feed,
  * and both give the same rows and the same digest on every agent. Who may change it is the keeper's
  * business (keeper.h); what we do about it is blocks.h's.
@@ -58,9 +58,6 @@ const struct peer_row *ledger_peer_by_uid(const struct ledger *ledger, const str
 bool ledger_is_keeper(const struct ledger *ledger, const struct uid *uid);
 struct prefix ledger_block_prefix(const struct ledger *ledger, uint32_t block);
 uint32_t ledger_block_count(const struct ledger_config *config);
-/* First and last address of the range and offset 1 of each block are never given to pods
- * (protocol.md 3.4). */
-
 /* The digest from scratch. Differs from ledger->digest only if this program is broken. */
 uint64_t ledger_digest_recompute(const struct ledger *ledger);
 

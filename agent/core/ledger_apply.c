@@ -1,5 +1,5 @@
 /*
- * The law (protocol.md 3.3). One function changes the ledger, and it reads nothing but the ledger
+ * The law. One function changes the ledger, and it reads nothing but the ledger
  * and the command with the proposing keeper's stamp. The Promela model beside it abstracts this
  * file: one branch of its ledger() per command here, CUR() is session_is_current(), EPOK() and
  * SEQOK() are the comparisons in it.
@@ -284,22 +284,6 @@ static void grant(struct ledger *ledger, const struct uid *uid, uint32_t block, 
 	reply->outcome = OUTCOME_OK;
 }
 
-static void acquire_exact(struct ledger *ledger, const struct ledger_chooser *chooser,
-			  uint32_t block, struct reply *reply)
-{
-	if (block >= ledger->n_blocks) {
-		say(reply, OUTCOME_DENIED, "block %u is outside the range -> not granted", block);
-	} else if (ledger->blocks[block].state != BLOCK_FREE) {
-		say(reply, OUTCOME_NO_SPACE, "block %u is not free -> not granted", block);
-		reply->retry_ms = LEDGER_NO_SPACE_RETRY_MS;
-	} else if (chooser->n_own == OWN_BLOCKS_MAX) {
-		say(reply, OUTCOME_DENIED, "one node may own %d blocks -> none granted",
-		    OWN_BLOCKS_MAX);
-	} else {
-		grant(ledger, chooser->uid, block, reply);
-	}
-}
-
 static void acquire(struct ledger *ledger, const struct command *command, struct reply *reply)
 {
 	const struct acquire *acquire = &command->acquire;
@@ -308,10 +292,6 @@ static void acquire(struct ledger *ledger, const struct command *command, struct
 	uint32_t block;
 
 	ledger_chooser_init(&chooser, ledger, &command->uid, command->observed.members);
-	if (acquire->use_exact) {
-		acquire_exact(ledger, &chooser, acquire->exact, reply);
-		return;
-	}
 	most = acquire_bound(&chooser, acquire->count, reply);
 	while (reply->n_blocks < most && ledger_choose(&chooser, most - reply->n_blocks, &block))
 		grant(ledger, &command->uid, block, reply);
@@ -376,13 +356,19 @@ static void act(struct ledger *ledger, const struct command *command, struct pee
 	}
 }
 
+/* What it was answered then, in words that are true now: a pod may wait for it. */
 static void repeat_reply(const struct stored_reply *stored, struct reply *reply)
 {
-	say(reply, stored->outcome, "this command has come before -> the same answer");
+	if (stored->outcome == OUTCOME_OK) {
+		say(reply, OUTCOME_OK, "done already -> the ledger shows it");
+	} else if (stored->outcome == OUTCOME_NO_SPACE) {
+		say(reply, OUTCOME_NO_SPACE, "no block was free when it was asked for -> ask anew");
+		reply->retry_ms = LEDGER_NO_SPACE_RETRY_MS;
+	} else {
+		say(reply, stored->outcome, "denied when it was asked for -> nothing granted");
+	}
 	reply->n_blocks = stored->n_blocks;
 	memcpy(reply->blocks, stored->blocks, sizeof(reply->blocks));
-	if (stored->outcome == OUTCOME_NO_SPACE)
-		reply->retry_ms = LEDGER_NO_SPACE_RETRY_MS;
 }
 
 /* Seq 0 is none: last_seq is 0 after ATTACH, whose reply must not answer another command. */

@@ -1,6 +1,6 @@
 #pragma once
 /*
- * Which FREE blocks a peer gets, from the ledger and one stamped number alone (protocol.md 3.4), so
+ * Which FREE blocks a peer gets, from the ledger and one stamped number alone, so
  * that its blocks stay one or two runs, and a run is one kernel route on every other node.
  */
 #include "core/ledger.h"

@@ -1,5 +1,5 @@
 /*
- * The change feed, sending side (protocol.md 2.5): the rows of one copy of the ledger in ascending
+ * The change feed, sending side: the rows of one copy of the ledger in ascending
  * order of the version that last changed them. gossip.c sends them, keeper.c writes them to its
  * log.
  */

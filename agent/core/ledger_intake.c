@@ -1,5 +1,5 @@
 /*
- * The change feed, receiving side (protocol.md 2.5): rows on their way into a copy of the ledger.
+ * The change feed, receiving side: rows on their way into a copy of the ledger.
  * gossip.c receives them, keeper.c reads them back from its log. A peer may send anything: rows
  * that break the law are refused, rows that do not give the digest they claim are not taken.
  *
@@ -272,7 +272,50 @@ static void news_of_blocks(const struct ledger_intake *intake, const struct ledg
 	}
 }
 
-/* Every block inside the range, not more peers than a ledger holds: what one frame cannot tell. */
+static int name_order(const void *a, const void *b)
+{
+	const struct peer_row *const *left = a, *const *right = b;
+
+	return strcmp((*left)->name, (*right)->name);
+}
+
+static int uid_order(const void *a, const void *b)
+{
+	const struct peer_row *const *left = a, *const *right = b;
+
+	return uid_cmp(&(*left)->uid, &(*right)->uid);
+}
+
+static bool is_among(const struct peer_row *const *by_name, size_t n, const struct peer_row *row)
+{
+	return n > 0 && bsearch(&row, by_name, n, sizeof(struct peer_row *), name_order);
+}
+
+/* A uid stands in one row, also once these rows have replaced those of their names: everything that
+ * goes over peers by uid counts on it. */
+static bool uids_come_once(const struct ledger *base, const struct peer_row *const *by_name,
+			   size_t n)
+{
+	_cleanup_(freep) const struct peer_row **by_uid = xcalloc(n + 1, sizeof(*by_uid));
+
+	if (n > 0)
+		memcpy(by_uid, by_name, n * sizeof(*by_uid));
+	if (n > 1)
+		qsort(by_uid, n, sizeof(*by_uid), uid_order);
+	for (size_t i = 0; i < n; i++) {
+		const struct peer_row *shown = ledger_peer_by_uid(base, &by_uid[i]->uid);
+
+		if (i > 0 && uid_eq(&by_uid[i - 1]->uid, &by_uid[i]->uid))
+			return false;
+		if (shown && strcmp(shown->name, by_uid[i]->name) != 0 &&
+		    !is_among(by_name, n, shown))
+			return false;
+	}
+	return true;
+}
+
+/* Every block inside the range, not more peers than a ledger holds, each uid once: what one frame
+ * cannot tell. */
 static bool whole_is_lawful(const struct ledger_intake *intake, const struct ledger *base,
 			    const struct news *news)
 {
@@ -285,7 +328,8 @@ static bool whole_is_lawful(const struct ledger_intake *intake, const struct led
 	for (size_t i = 0; i < intake->n_blocks; i++)
 		if (intake->blocks[i].block >= n_blocks)
 			return false;
-	return base->n_peers + news->n_new_peers <= MEMBERS_MAX;
+	return base->n_peers + news->n_new_peers <= MEMBERS_MAX &&
+	       uids_come_once(base, news->peers, news->n_peers);
 }
 
 static void take(const struct ledger_intake *intake, const struct news *news, struct ledger *ledger)
@@ -356,13 +400,6 @@ enum intake_result intake_feed(struct ledger_intake *intake, struct ledger *ledg
 
 /* ---- from a log */
 
-static int name_order(const void *a, const void *b)
-{
-	const struct peer_row *const *left = a, *const *right = b;
-
-	return strcmp((*left)->name, (*right)->name);
-}
-
 /* Sorted by name, so that a whole ledger is read in without moving it for each row. False: a name
  * comes twice. */
 static bool in_order_of_name(const struct rows *rows, const struct peer_row **ret)
@@ -396,7 +433,7 @@ bool ledger_overlay(struct ledger *ledger, uint64_t after, uint64_t version,
 
 	if (version < after || version < ledger->version ||
 	    !rows_are_lawful(ledger, rows, after, version) || !blocks_are_inside(ledger, rows) ||
-	    !in_order_of_name(rows, peers))
+	    !in_order_of_name(rows, peers) || !uids_come_once(ledger, peers, rows->n_peers))
 		return false;
 	if (rows->config)
 		ledger_put_config(ledger, rows->config);

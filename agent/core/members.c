@@ -69,22 +69,6 @@ const struct member *members_by_uid(const struct members *members, const struct 
 	return slot == MEMBER_NONE ? NULL : members->slots[slot];
 }
 
-/* Two uids may claim one name for a while (a lost disk); the statement heard last is the one to
- * show. */
-const struct member *members_by_name(const struct members *members, const char *name)
-{
-	const struct member *found = NULL;
-
-	for (size_t i = 0; i < members->n; i++) {
-		const struct member *member = members->slots[i];
-
-		if (strcmp(member->body.name, name) == 0 &&
-		    (!found || instant_after(member->heard, found->heard)))
-			found = member;
-	}
-	return found;
-}
-
 size_t members_ring_after(const struct members *members, const struct uid *uid)
 {
 	size_t at = ring_position(members, uid);

@@ -1,8 +1,8 @@
 #pragma once
 /*
  * Who there is: one record per agent, said by itself, kept as received so that relays pass on what
- * they do not understand. Ring order is the order of uids. Records are never removed yet
- * (protocol.md forgets after 24 h). core.c owns one; gossip.c spreads it, links.c picks whom to
+ * they do not understand. Ring order is the order of uids. Records are never removed yet.
+ * core.c owns one; gossip.c spreads it, links.c picks whom to
  * dial, forward.c turns it into kernel state.
  */
 #include "base/instant.h"
@@ -49,7 +49,6 @@ uint32_t members_say(struct members *members, const struct uid *uid, uint64_t in
 
 uint32_t members_find(const struct members *members, const struct uid *uid);
 const struct member *members_by_uid(const struct members *members, const struct uid *uid);
-const struct member *members_by_name(const struct members *members, const char *name);
 /* Position in ring order of the first uid after this one (wraps), MEMBER_NONE when alone. */
 size_t members_ring_after(const struct members *members, const struct uid *uid);
 void members_update_of(const struct member *member,

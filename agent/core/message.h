@@ -39,6 +39,7 @@ struct hello {
 	uint64_t ledger_version;
 };
 
+/* The numbers are the protocol's. TOO_OLD and SLOW are heard only: nothing here says them yet. */
 enum bye_reason {
 	BYE_UNKNOWN,
 	BYE_LEAVING,
@@ -66,7 +67,6 @@ struct ping {
 	uint64_t members_digest;
 	uint64_t ledger_version;
 	uint64_t ledger_digest;
-	bool answer;
 };
 
 /* ---- members */
@@ -110,6 +110,8 @@ struct delta {
 
 /* ---- the ledger's rows */
 
+/* Whole, also what nothing acts on yet (feature_level, ula48, reclaim_mode): all of it is in the
+ * digest, so whoever drops a field cannot hold the ledger. */
 struct ledger_config {
 	uint32_t number; /* for people */
 	struct uuid cluster;
@@ -214,13 +216,10 @@ struct attach {
 	struct binding binding;
 	struct boot_id boot;
 	char node_ref[NODE_REF_MAX + 1];
-	bool replace;
 };
 
 struct acquire {
 	uint32_t count;
-	bool use_exact;
-	uint32_t exact;
 };
 
 struct block_list {
@@ -248,7 +247,6 @@ struct command {
 		struct block_list blocks; /* RELEASE, THAW */
 	};
 	struct observed observed;
-	bool no_redirect;
 };
 
 struct reply {

@@ -100,7 +100,7 @@ static uint32_t hunger(const struct core *core)
 		return 0;
 	if (core->blocks.n < core->settings.first_blocks)
 		return core->settings.first_blocks - (uint32_t)core->blocks.n;
-	if (core->blocks.n >= BLOCKS_OWN_WANTED_MAX)
+	if (core->blocks.n >= OWN_BLOCKS_WANTED_MAX)
 		return 0;
 	return counts.free < blocks_low_water(counts.size) || core->pod_requests.n_hungry ? 1 : 0;
 }
@@ -246,11 +246,16 @@ void orders_reply(struct core *core, const struct uid *from, const struct reply 
 	/* From the keeper that was asked, or it is nobody's business. */
 	if (orders->state != ORDERS_OUT || reply->seq != awaited || !uid_eq(from, &orders->asked))
 		return;
+	/* Whoever asks for an address meanwhile reads it. */
 	memcpy(core->session.why, reply->text, sizeof(core->session.why));
 	switch (reply->outcome) {
 	case OUTCOME_OK: /* a reply confirms nothing: the view will show it */
-	case OUTCOME_NO_SPACE:
 	case OUTCOME_OLD:
+		text_line(core->session.why, "%s",
+			  "the keeper has answered, its ledger is on its way to this node");
+		orders->send_at = instant_add_ms(core->out.now, REPLY_WAIT_MS);
+		break;
+	case OUTCOME_NO_SPACE:
 	case OUTCOME_FENCED:
 		orders->send_at = instant_add_ms(core->out.now, REPLY_WAIT_MS);
 		break;

@@ -11,27 +11,72 @@
 void pod_requests_done(struct pod_requests *requests)
 {
 	free(requests->hungry);
+	free(requests->waiting);
 	*requests = (struct pod_requests){ 0 };
 }
 
-static void wait_on(struct core *core, struct pod *pod, const struct request *request)
+/* ---- requests for a busy pod */
+
+static bool is_for(const struct request *request, const struct pod *pod)
 {
-	if (pod->n_waiting == POD_WAITERS_MAX) {
+	return strcmp(request->pod.container_id, pod->container_id) == 0 &&
+	       strcmp(request->pod.ifname, pod->ifname) == 0;
+}
+
+static void wait_on(struct core *core, const struct pod *pod, const struct request *request)
+{
+	struct pod_requests *all = &core->pod_requests;
+	size_t n = 0;
+
+	for (size_t i = 0; i < all->n_waiting; i++)
+		n += is_for(&all->waiting[i], pod);
+	if (n == POD_WAITERS_MAX) {
 		answer_refuse(core, request->client, ANSWER_TRY_LATER,
 			      "one request at a time is enough",
 			      "%d requests for this pod wait already", POD_WAITERS_MAX);
 		return;
 	}
-	pod->waiting[pod->n_waiting++] = *request;
+	all->waiting = vec_reserve(all->waiting, &all->cap_waiting, all->n_waiting + 1,
+				   sizeof(*all->waiting));
+	all->waiting[all->n_waiting++] = *request;
+}
+
+void pod_requests_wake(struct core *core, struct pod *pod, bool gone)
+{
+	struct pod_requests *all = &core->pod_requests;
+	struct request awake[POD_WAITERS_MAX];
+	size_t n = 0, kept = 0;
+
+	for (size_t i = 0; i < all->n_waiting; i++) {
+		if (is_for(&all->waiting[i], pod))
+			awake[n++] = all->waiting[i];
+		else
+			all->waiting[kept++] = all->waiting[i];
+	}
+	all->n_waiting = kept;
+	if (gone)
+		pods_remove(&core->pods, pod);
+	for (size_t i = 0; i < n; i++) {
+		if (awake[i].type == REQUEST_ADD)
+			pod_requests_add(core, &awake[i]);
+		else
+			pod_requests_del(core, &awake[i]);
+	}
 }
 
 /* ---- ADD */
 
+static const char *no_further_block(const struct core *core)
+{
+	if (core->blocks.n >= OWN_BLOCKS_WANTED_MAX)
+		return "one node asks for no more";
+	return core->session.why[0] ? core->session.why : "the keeper has not given one yet";
+}
+
 static void say_no_address(const struct core *core, struct answer *ret)
 {
 	struct blocks_counts counts = blocks_count(&core->blocks);
-	const char *why = core->session.why[0] ? core->session.why
-					       : "the keeper has not given one yet";
+	const char *why = no_further_block(core);
 
 	if (clone_alarm(core))
 		answer_say(ret, ANSWER_TRY_LATER,
@@ -96,7 +141,7 @@ static bool block_may_come(const struct core *core)
 {
 	return !clone_alarm(core) && !core->stopping && core->session.state != SESSION_DENIED &&
 	       core->session.state != SESSION_LEFT && !core->session.leave_wanted &&
-	       core->blocks.n < BLOCKS_OWN_WANTED_MAX;
+	       core->blocks.n < OWN_BLOCKS_WANTED_MAX;
 }
 
 static void wait_for_block(struct core *core, const struct request *request)
@@ -122,8 +167,8 @@ static void add_again(struct core *core, struct pod *pod, const struct request *
 		wait_on(core, pod, request);
 		return;
 	}
-	if (pod->record.number != request->pod.number || pod->record.number == 0) {
-		text_ip4(ip, pod->record.ip);
+	if (pod->number != request->pod.number || pod->number == 0) {
+		text_ip4(ip, pod->ip);
 		answer_refuse(core, request->client, ANSWER_DUPLICATE,
 			      "a runtime sends DEL before it adds again",
 			      "%s of this container has an address already: %s on %s",
@@ -201,18 +246,15 @@ void pod_requests_del(struct core *core, const struct request *request)
 
 /* ---- clients that leave */
 
-static void forget_waiting(struct pod *pod, uint32_t client)
+/* A DEL is carried out even if its asker left: what it asked for stays true. */
+static void forget_waiting(struct pod_requests *all, uint32_t client)
 {
-	for (size_t i = 0; i < pod->n_waiting; i++) {
-		if (pod->waiting[i].client != client)
+	for (size_t i = 0; i < all->n_waiting; i++) {
+		if (all->waiting[i].client != client)
 			continue;
-		/* A DEL is carried out even if its asker left: what it asked for stays true. */
-		pod->waiting[i].client = 0;
-		if (pod->waiting[i].type == REQUEST_DEL)
-			continue;
-		vec_close_gap(pod->waiting, pod->n_waiting, i, sizeof(pod->waiting[0]));
-		pod->n_waiting--;
-		i--;
+		all->waiting[i].client = 0;
+		if (all->waiting[i].type != REQUEST_DEL)
+			vec_close_gap(all->waiting, all->n_waiting--, i--, sizeof(*all->waiting));
 	}
 }
 
@@ -221,11 +263,10 @@ void pod_requests_client_gone(struct core *core, uint32_t client)
 	struct pod_requests *all = &core->pod_requests;
 	struct pods *pods = &core->pods;
 
-	for (size_t i = 0; i < pods->n; i++) {
+	for (size_t i = 0; i < pods->n; i++)
 		if (pods->items[i]->client == client)
 			pods->items[i]->client = 0;
-		forget_waiting(pods->items[i], client);
-	}
+	forget_waiting(all, client);
 	for (size_t i = 0; i < all->n_hungry; i++)
 		if (all->hungry[i].request.client == client)
 			vec_close_gap(all->hungry, all->n_hungry--, i--, sizeof(*all->hungry));

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/text.h"
+#include "base/xalloc.h"
 #include "core/answers.h"
 #include "core/forward.h"
 #include "core/pod_requests.h"
@@ -11,27 +12,11 @@
 
 static void become(struct core *core, struct pod *pod, enum pod_state next)
 {
+	bool was = pod_is_wanted(pod);
+
 	pod_become(pod, next, core->out.now);
-	core->forward_dirty = true;
-}
-
-/* Requests that waited for this pod to come to rest are asked again, in order; the pod may be gone
- * by then. */
-static void wake(struct core *core, struct pod *pod, bool gone)
-{
-	struct request waiting[POD_WAITERS_MAX];
-	size_t n = pod->n_waiting;
-
-	memcpy(waiting, pod->waiting, n * sizeof(waiting[0]));
-	pod->n_waiting = 0;
-	if (gone)
-		pods_remove(&core->pods, pod);
-	for (size_t i = 0; i < n; i++) {
-		if (waiting[i].type == REQUEST_ADD)
-			pod_requests_add(core, &waiting[i]);
-		else
-			pod_requests_del(core, &waiting[i]);
-	}
+	if (pod_is_wanted(pod) != was)
+		forward_changed(core, FORWARD_PODS);
 }
 
 void pod_steps_record(struct core *core, const struct record_pod *record, uint32_t client)
@@ -39,7 +24,7 @@ void pod_steps_record(struct core *core, const struct record_pod *record, uint32
 	struct pod *pod = pods_insert(&core->pods, record, POD_RECORDING, core->out.now);
 
 	pod->client = client;
-	pod->tag = pods_log(core, RECORD_ALLOC, &pod->record);
+	pod->tag = pods_log(core, RECORD_ALLOC, pod);
 	if (MUTANT(&core->settings, MUTANT_ANSWER_FIRST))
 		answer_pod(core, pod, client);
 }
@@ -53,13 +38,13 @@ void pod_steps_wire(struct core *core, struct pod *pod)
 	pod->job = wire->job = core->pods.next_job++;
 	wire->client = pod->client;
 	memcpy(wire->host_if, pod->host_if, sizeof(wire->host_if));
-	memcpy(wire->pod_if, pod->record.ifname, sizeof(wire->pod_if));
-	pod_alias(&pod->record, wire->alias);
-	wire->ip = pod->record.ip;
+	memcpy(wire->pod_if, pod->ifname, strlen(pod->ifname)); /* the rest is zero */
+	pod_alias(pod, wire->alias);
+	wire->ip = pod->ip;
 	wire->node_ip = blocks_node_ip(&core->blocks);
-	wire->mtu = pod->record.mtu;
+	wire->mtu = pod->mtu;
 	wire->host_mac = pod_host_mac();
-	wire->pod_mac = pod->pod_mac;
+	wire->pod_mac = pod_mac_of(pod->ip);
 	wire->replace = pod->earlier;
 	forward_emit(
 		core); /* wanted before it exists: no pass in between takes it for a stranger's */
@@ -103,44 +88,38 @@ static void unwire_stray(struct core *core, const char *host_if)
 static void pod_free(struct core *core, struct pod *pod)
 {
 	become(core, pod, POD_FREEING);
-	pod->tag = pods_log(core, RECORD_FREE, &pod->record);
+	pod->tag = pods_log(core, RECORD_FREE, pod);
 }
 
 static void freed(struct core *core, struct pod *pod, int error, const char *text)
 {
 	char ip[TEXT_IP4_MAX];
 
-	text_ip4(ip, pod->record.ip);
+	text_ip4(ip, pod->ip);
 	/* Not a reason to keep the address: the next record of it implies this one. */
 	if (error)
 		out_trace(&core->out, TRACE_WARN, "%s -> %s freed without a record of it", text,
 			  ip);
-	blocks_free(&core->blocks, pod->record.ip, core->out.now);
+	blocks_free(&core->blocks, pod->ip, core->out.now);
 	core->pods.deleted++;
 	out_trace(&core->out, TRACE_INFO, "ipalloc: %s of %s freed -> rests %d s", ip,
-		  pod->record.container_id, REST_MS / 1000);
-	if (pod->failing && pod->client) {
-		struct answer *answer = out_alloc(&core->out, sizeof(*answer));
-
-		*answer = pod->failure;
-		answer->client = pod->client;
-		out_add(&core->out, ACTION_ANSWER)->answer = answer;
-		core->pods.refused++;
-	} else if (pod->client) {
+		  pod->container_id, REST_MS / 1000);
+	if (pod->failure)
+		answer_refuse(core, pod->client, ANSWER_FAILED, "", "%s", pod->failure);
+	else
 		answer_done(core, pod->client);
-	}
-	wake(core, pod, true);
+	pod_requests_wake(core, pod, true);
 }
 
 static void unrecorded(struct core *core, struct pod *pod, const char *text)
 {
 	core->trouble_of = STORE_PODS;
 	text_line(core->trouble, "%s", text);
-	blocks_untake(&core->blocks, pod->record.ip);
+	blocks_untake(&core->blocks, pod->ip);
 	answer_refuse(core, pod->client, ANSWER_IO,
 		      "free some memory of the file system that holds the agent's --run directory",
 		      "the pod's address cannot be recorded: %s", text);
-	wake(core, pod, true);
+	pod_requests_wake(core, pod, true);
 }
 
 void pod_steps_stored(struct core *core, uint64_t tag, int error, const char *text)
@@ -169,9 +148,7 @@ void pod_steps_stored(struct core *core, uint64_t tag, int error, const char *te
 
 static void fail(struct core *core, struct pod *pod, const char *text)
 {
-	pod->failing = true;
-	pod->failure = (struct answer){ .code = ANSWER_FAILED };
-	text_line(pod->failure.text, "cannot attach %s: %s", pod->record.ifname, text);
+	pod->failure = xstrdup(out_text(&core->out, "cannot attach %s: %s", pod->ifname, text));
 	/* The kernel's own undoing may have failed, or an earlier life have made something: be
 	 * sure. */
 	pod_steps_unwire(core, pod);
@@ -186,12 +163,11 @@ void pod_steps_wired(struct core *core, uint32_t job, int error, const char *tex
 		return;
 	if (error) {
 		out_trace(&core->out, TRACE_WARN, "attaching %s failed: %s -> undone, ADD refused",
-			  pod->record.container_id, text);
+			  pod->container_id, text);
 		fail(core, pod, text);
 		return;
 	}
 	if (!pod->client) { /* the asker left: nobody would ever use it */
-		pod->failing = true;
 		pod_steps_unwire(core, pod);
 		return;
 	}
@@ -199,14 +175,13 @@ void pod_steps_wired(struct core *core, uint32_t job, int error, const char *tex
 	become(core, pod, POD_UP);
 	pod->earlier = false;
 	core->pods.added++;
-	text_ip4(ip, pod->record.ip);
+	text_ip4(ip, pod->ip);
 	out_trace(&core->out, TRACE_INFO, "ipalloc: %s given to %s%s%s on %s", ip,
-		  pod->record.container_id, pod->record.pod[0] ? " " : "", pod->record.pod,
-		  pod->host_if);
+		  pod->container_id, pod->name[0] ? " " : "", pod->name, pod->host_if);
 	if (!MUTANT(&core->settings, MUTANT_ANSWER_FIRST))
 		answer_pod(core, pod, pod->client);
 	pod->client = 0;
-	wake(core, pod, false);
+	pod_requests_wake(core, pod, false);
 }
 
 void pod_steps_unwired(struct core *core, uint32_t job, int error, const char *text)
@@ -225,9 +200,10 @@ void pod_steps_unwired(struct core *core, uint32_t job, int error, const char *t
 		answer_refuse(core, pod->client, ANSWER_FAILED, "the runtime will ask again",
 			      "cannot remove %s: %s", pod->host_if, text);
 	pod->client = 0;
-	pod->failing = false;
+	free(pod->failure);
+	pod->failure = NULL;
 	become(core, pod, POD_UP);
-	wake(core, pod, false);
+	pod_requests_wake(core, pod, false);
 }
 
 static void watch_no_end(struct core *core)
@@ -262,8 +238,9 @@ static void adopt(struct core *core, const struct host_end *end)
 	memcpy(record.ifname, end->ifname, sizeof(record.ifname));
 	pod = pods_insert(&core->pods, &record, POD_UP, core->out.now);
 	pod->earlier = pod->has_end = true;
+	forward_changed(core, FORWARD_PODS);
 	blocks_use(&core->blocks, end->ip);
-	(void)pods_log(core, RECORD_ALLOC, &record);
+	(void)pods_log(core, RECORD_ALLOC, pod);
 	text_ip4(ip, end->ip);
 	out_trace(&core->out, TRACE_WARN, "pod %s on %s has %s but no record -> adopted",
 		  end->container_id, end->host_if, ip);
@@ -293,7 +270,6 @@ void pod_steps_host_ends(struct core *core, const struct host_ends *found)
 		}
 	}
 	watch_no_end(core);
-	core->forward_dirty = true;
 }
 
 void pod_steps_start(struct core *core, const struct host_ends *found)
@@ -323,7 +299,7 @@ static void drop_no_end(struct core *core)
 		out_trace(&core->out, TRACE_WARN,
 			  "%s has had no interface for %d min and no DEL came -> its address is "
 			  "freed",
-			  pod->record.container_id, POD_NO_END_MS / 60000);
+			  pod->container_id, POD_NO_END_MS / 60000);
 		pod->client = 0;
 		if (!due)
 			due = out_alloc(&core->out, core->pods.n * sizeof(struct pod *));

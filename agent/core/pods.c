@@ -26,10 +26,16 @@ void pods_init(struct pods *pods)
 	*pods = (struct pods){ .next_job = 1, .rewrite_at = instant_never() };
 }
 
+static void pod_free(struct pod *pod)
+{
+	free(pod->failure);
+	free(pod);
+}
+
 void pods_done(struct pods *pods)
 {
 	for (size_t i = 0; i < pods->n; i++)
-		free(pods->items[i]);
+		pod_free(pods->items[i]);
 	free(pods->items);
 	free(pods->freed);
 	*pods = (struct pods){ 0 };
@@ -55,14 +61,14 @@ void pod_host_if(const char *container_id, const char *ifname, char ret[static I
 	ret[14] = '\0';
 }
 
-void pod_alias(const struct record_pod *record, char ret[static 256])
+void pod_alias(const struct pod *pod, char ret[static 256])
 {
-	size_t id = strlen(record->container_id), name = strlen(record->ifname);
+	size_t id = strlen(pod->container_id), name = strlen(pod->ifname);
 
 	assert(id + 1 + name < 256);
-	memcpy(ret, record->container_id, id);
+	memcpy(ret, pod->container_id, id);
 	ret[id] = '/';
-	memcpy(ret + id + 1, record->ifname, name + 1);
+	memcpy(ret + id + 1, pod->ifname, name + 1);
 }
 
 /* From the address, so that both ends of a conversation can be told apart in a capture; locally
@@ -90,6 +96,11 @@ const char *pod_state_name(const struct pod *pod)
 	return pod->state == POD_UP && !pod->has_end ? "no interface" : names[pod->state];
 }
 
+bool pod_is_wanted(const struct pod *pod)
+{
+	return pod->state == POD_WIRING || pod->state == POD_UP;
+}
+
 void pod_become(struct pod *pod, enum pod_state next, struct instant now)
 {
 	assert(may_become[pod->state] & 1U << next);
@@ -104,9 +115,9 @@ void pod_become(struct pod *pod, enum pod_state next, struct instant now)
 
 static int key_cmp(const struct pod *pod, const char *container_id, const char *ifname)
 {
-	int order = strcmp(pod->record.container_id, container_id);
+	int order = strcmp(pod->container_id, container_id);
 
-	return order ? order : strcmp(pod->record.ifname, ifname);
+	return order ? order : strcmp(pod->ifname, ifname);
 }
 
 static size_t position(const struct pods *pods, const char *container_id, const char *ifname)
@@ -135,7 +146,7 @@ struct pod *pods_find(const struct pods *pods, const char *container_id, const c
 struct pod *pods_by_ip(const struct pods *pods, uint32_t ip)
 {
 	for (size_t i = 0; i < pods->n; i++)
-		if (pods->items[i]->record.ip == ip)
+		if (pods->items[i]->ip == ip)
 			return pods->items[i];
 	return NULL;
 }
@@ -156,14 +167,40 @@ struct pod *pods_by_host_if(const struct pods *pods, const char *host_if)
 	return NULL;
 }
 
+/* `*at` is where the next string goes. */
+static const char *put_string(char **at, const char *text)
+{
+	size_t size = strlen(text) + 1;
+	char *put = memcpy(*at, text, size);
+
+	*at += size;
+	return put;
+}
+
+static struct pod *pod_of(const struct record_pod *record)
+{
+	size_t size = strlen(record->container_id) + strlen(record->ifname) + strlen(record->pod) +
+		      strlen(record->netns) + 4;
+	struct pod *pod = xcalloc(1, sizeof(*pod) + size);
+	char *at = pod->strings;
+
+	pod->container_id = put_string(&at, record->container_id);
+	pod->ifname = put_string(&at, record->ifname);
+	pod->name = put_string(&at, record->pod);
+	pod->netns = put_string(&at, record->netns);
+	pod->number = record->number;
+	pod->made_at_s = record->made_at_s;
+	pod->ip = record->ip;
+	pod->mtu = record->mtu;
+	return pod;
+}
+
 struct pod *pods_insert(struct pods *pods, const struct record_pod *record, enum pod_state first,
 			struct instant now)
 {
 	size_t at = position(pods, record->container_id, record->ifname);
-	struct pod *pod = xcalloc(1, sizeof(*pod));
+	struct pod *pod = pod_of(record);
 
-	pod->record = *record;
-	pod->pod_mac = pod_mac_of(record->ip);
 	pod_host_if(record->container_id, record->ifname, pod->host_if);
 	pod_become(pod, first, now);
 	pods->items = vec_open_gap(pods->items, &pods->cap, pods->n, at, sizeof(struct pod *));
@@ -174,12 +211,12 @@ struct pod *pods_insert(struct pods *pods, const struct record_pod *record, enum
 
 void pods_remove(struct pods *pods, struct pod *pod)
 {
-	size_t at = position(pods, pod->record.container_id, pod->record.ifname);
+	size_t at = position(pods, pod->container_id, pod->ifname);
 
 	assert(at < pods->n && pods->items[at] == pod);
 	vec_close_gap(pods->items, pods->n, at, sizeof(struct pod *));
 	pods->n--;
-	free(pod);
+	pod_free(pod);
 }
 
 /* ---- the log in /run */
@@ -198,11 +235,24 @@ static struct record *log_append(struct core *core, enum record_type type, uint6
 	return record;
 }
 
-uint64_t pods_log(struct core *core, enum record_type type, const struct record_pod *pod)
+/* A record of the step's arena is zeroed. */
+static void fill_record(const struct pod *pod, struct record_pod *ret)
+{
+	memcpy(ret->container_id, pod->container_id, strlen(pod->container_id));
+	memcpy(ret->ifname, pod->ifname, strlen(pod->ifname));
+	memcpy(ret->pod, pod->name, strlen(pod->name));
+	memcpy(ret->netns, pod->netns, strlen(pod->netns));
+	ret->ip = pod->ip;
+	ret->number = pod->number;
+	ret->mtu = pod->mtu;
+	ret->made_at_s = pod->made_at_s;
+}
+
+uint64_t pods_log(struct core *core, enum record_type type, const struct pod *pod)
 {
 	uint64_t tag = PODS_TAG | ++core->pods.next_tag;
 
-	log_append(core, type, tag)->pod = *pod;
+	fill_record(pod, &log_append(core, type, tag)->pod);
 	return tag;
 }
 
@@ -250,7 +300,7 @@ static void rewrite_log(struct core *core)
 		bool going = pods->items[i]->state == POD_FREEING;
 
 		records[n].type = going ? RECORD_FREE : RECORD_ALLOC;
-		records[n++].pod = pods->items[i]->record;
+		fill_record(pods->items[i], &records[n++].pod);
 	}
 	action->store.file = STORE_PODS;
 	pods->rewrite_at = instant_never();
@@ -309,7 +359,7 @@ void pods_saved(struct pods *pods, const struct record *record, struct instant n
 void pods_take_addresses(struct pods *pods, struct blocks *blocks, struct instant now)
 {
 	for (size_t i = 0; i < pods->n; i++)
-		blocks_use(blocks, pods->items[i]->record.ip);
+		blocks_use(blocks, pods->items[i]->ip);
 	for (size_t i = 0; i < pods->n_freed; i++)
 		if (!pods_by_ip(pods, pods->freed[i]))
 			blocks_free(blocks, pods->freed[i], now);

@@ -1,6 +1,6 @@
 #pragma once
 /*
- * What is kept across a restart, as records of four append-only logs. wire/records.c turns them
+ * What is kept across a restart, as records of three append-only logs. wire/records.c turns them
  * into bytes with a length, a type and a CRC, and back; io/store.c appends, syncs and replaces
  * whole files. At start every record read back becomes one EVENT_SAVED, oldest first, before
  * EVENT_START.
@@ -12,7 +12,6 @@ enum store_file {
 			 mine" */
 	STORE_KEEPER, /* disk, synced before the answer: promises and the ledger */
 	STORE_PODS,   /* /run, never synced: pod records and the continuity token */
-	STORE_CACHE,  /* disk, hints only: endpoints of others */
 	STORE_FILE_COUNT,
 };
 
@@ -22,7 +21,6 @@ enum record_type {
 	RECORD_ALLOC = 3,
 	RECORD_FREE = 4,
 	RECORD_TOKEN = 5, /* the last one counts; epoch 0: none */
-	RECORD_PEER = 6,  /* cache: one endpoint that worked */
 };
 
 struct record_node {
@@ -71,6 +69,5 @@ struct record {
 		struct record_keeper keeper;
 		struct record_pod pod; /* ALLOC; FREE uses container_id, ifname and ip */
 		struct record_token token;
-		struct endpoint peer;
 	};
 };

@@ -216,7 +216,7 @@ static void fill_blocks(struct core *core, struct status_report *report)
 /* A pod is older than this process; its record's wall clock is good enough for people. */
 static uint64_t pod_age_ms(const struct core *core, const struct pod *pod, uint64_t wall_s)
 {
-	uint64_t made_at_s = pod->record.made_at_s;
+	uint64_t made_at_s = pod->made_at_s;
 
 	if (made_at_s && wall_s >= made_at_s)
 		return (wall_s - made_at_s) * 1000;
@@ -232,14 +232,14 @@ static void fill_pods(struct core *core, struct status_report *report, uint64_t 
 		struct status_pod *ret = &pods[report->n_pods++];
 
 		*ret = (struct status_pod){
-			.container_id = pod->record.container_id,
-			.ifname = pod->record.ifname,
-			.pod = pod->record.pod,
-			.netns = pod->record.netns,
+			.container_id = pod->container_id,
+			.ifname = pod->ifname,
+			.pod = pod->name,
+			.netns = pod->netns,
 			.state = pod_state_name(pod),
-			.ip = pod->record.ip,
-			.mtu = pod->record.mtu,
-			.mac = pod->pod_mac,
+			.ip = pod->ip,
+			.mtu = pod->mtu,
+			.mac = pod_mac_of(pod->ip),
 			.since_ms = pod_age_ms(core, pod, wall_s),
 		};
 		memcpy(ret->host_if, pod->host_if, sizeof(ret->host_if));

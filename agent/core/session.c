@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/text.h"
+#include "core/gossip.h"
 #include "core/orders.h"
 #include "core/state.h"
 
@@ -28,6 +29,13 @@ const struct peer_row *session_my_row(const struct core *core)
 
 /* ---- start */
 
+/* Which blocks are ours shows in the kernel, and the node address in what we say of ourselves. */
+static void blocks_changed(struct core *core)
+{
+	forward_changed(core, FORWARD_ALL);
+	gossip_self_changed(core);
+}
+
 static void own(struct core *core, uint32_t index)
 {
 	struct own_block *block;
@@ -36,9 +44,9 @@ static void own(struct core *core, uint32_t index)
 		return;
 	block = blocks_add(&core->blocks, index, &core->prng, core->out.now);
 	for (size_t i = 0; i < core->pods.n; i++)
-		if (blocks_of_ip(&core->blocks, core->pods.items[i]->record.ip) == block)
-			blocks_use(&core->blocks, core->pods.items[i]->record.ip);
-	core->forward_dirty = core->forward_urgent = core->say_again = true;
+		if (blocks_of_ip(&core->blocks, core->pods.items[i]->ip) == block)
+			blocks_use(&core->blocks, core->pods.items[i]->ip);
+	blocks_changed(core);
 }
 
 static bool continues(const struct core *core)
@@ -119,7 +127,8 @@ static bool adopt_blocks(struct core *core)
 				  "address from it",
 				  index, (unsigned long long)core->view.version);
 		blocks_remove(&core->blocks, index);
-		core->forward_dirty = core->forward_urgent = core->say_again = lost = true;
+		blocks_changed(core);
+		lost = true;
 	}
 	before = core->blocks.n;
 	for (size_t i = 0; i < core->durable.node.n_blocks; i++)
@@ -153,7 +162,7 @@ static void lose_session(struct core *core, const struct peer_row *row)
 	core->session.continued = false;
 	core->session.nonce = prng_u64(&core->prng) ^ core->settings.nonce;
 	session_become(&core->session, SESSION_NONE);
-	core->say_again = true;
+	gossip_self_changed(core);
 }
 
 static void attached(struct core *core, const struct peer_row *row)
@@ -166,7 +175,7 @@ static void attached(struct core *core, const struct peer_row *row)
 	session->continued = false;
 	orders_end(core);
 	session->why[0] = '\0';
-	core->say_again = true;
+	gossip_self_changed(core);
 	out_trace(&core->out, TRACE_INFO, "attached as %s in session %u (ledger version %llu)",
 		  row->name, row->epoch, (unsigned long long)core->view.version);
 }
@@ -186,9 +195,8 @@ static void look(struct core *core)
 		session_become(session, SESSION_LEFT);
 		while (core->blocks.n)
 			blocks_remove(&core->blocks, core->blocks.own[0]->index);
-		core->forward_dirty = core->forward_urgent = true;
+		blocks_changed(core);
 		orders_end(core);
-		core->say_again = true;
 		out_trace(&core->out, TRACE_INFO,
 			  "left the cluster -> its blocks cool and become free");
 		return;

@@ -9,6 +9,7 @@
 #include "core/core.h"
 #include "core/dial.h"
 #include "core/durable.h"
+#include "core/forward.h"
 #include "core/keeper.h"
 #include "core/ledger.h"
 #include "core/links.h"
@@ -25,17 +26,20 @@ struct core {
 	struct out out;
 	bool started, stopping;
 	struct instant started_at;
-	struct settings settings; /* strings are inside; peers is ours */
+	struct settings settings; /* as START told them, never changed after; peers: not kept */
 	struct prng prng;
 	struct underlay underlay;
 
 	struct members members;
-	uint64_t my_version;  /* of our own member record */
+	struct { /* our own member record, as said last: above what others carry of us */
+		uint64_t incarnation, version;
+	} said;
 	uint32_t n_strangers; /* members that the ledger has no row of */
-	bool say_again;       /* our record changed: say it at the end of the step */
+	bool say_again;       /* our record changed: gossip_self_changed() */
 	struct links links;
 	struct dial dial;
 	struct platform platform;
+	char missing_peer[NAME_LEN_MAX + 1]; /* a --peer that is not known now; or empty */
 
 	struct ledger view;  /* what we show and act on */
 	struct uuid cluster; /* from disk or the view; zero: none yet */
@@ -52,12 +56,12 @@ struct core {
 	struct pods pods;
 	struct pod_requests pod_requests;
 
-	bool forward_dirty, forward_urgent;
+	struct forwarding forwarding;
 	struct kernel_report kernel;
 	uint64_t kernel_passes, kernel_repaired;
 	uint64_t frames_in, feeds_false, feeds_refused, clones_seen;
-	struct {                /* another agent that runs with our identity (protocol.md 2.7) */
-		uint64_t nonce; /* the one met last */
+	struct {                     /* another agent that runs with our identity (clone.c) */
+		uint64_t nonce;      /* the one met last */
 		struct instant seen; /* when */
 		struct instant
 			until; /* the alarm ends then unless it is met again; never: no alarm */

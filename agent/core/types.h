@@ -31,7 +31,10 @@ enum {
 	GRANT_BLOCKS_MAX = 16,   /* blocks that one ACQUIRE may give */
 	COMMAND_BLOCKS_MAX = 64, /* blocks that one RELEASE or THAW may name */
 	BLOCKS_MAX = 16384,      /* a /12 in /26 */
-	OWN_BLOCKS_MAX = 256,    /* 16,000 pods on one node */
+	BLOCK_LEN = 26, /* every cluster's; carried by messages and logs, refused if other */
+	BLOCK_SIZE = 64,
+	OWN_BLOCKS_WANTED_MAX = 16, /* a node asks for so many by itself: 1,000 pods */
+	OWN_BLOCKS_MAX = 256,       /* the law's bound for one node, and every array's */
 	KEEPERS_MAX = 5,
 	PODS_MAX = 16384,
 	TRY_INSTEAD_MAX = 8,
@@ -111,14 +114,18 @@ static inline bool boot_eq(const struct boot_id *a, const struct boot_id *b)
 	return memcmp(a->b, b->b, sizeof(a->b)) == 0;
 }
 
+static inline int endpoint_cmp(const struct endpoint *a, const struct endpoint *b)
+{
+	if (a->ip_len != b->ip_len)
+		return a->ip_len < b->ip_len ? -1 : 1;
+	if (a->port != b->port)
+		return a->port < b->port ? -1 : 1;
+	return memcmp(a->ip, b->ip, a->ip_len);
+}
+
 static inline bool endpoint_eq(const struct endpoint *a, const struct endpoint *b)
 {
 	return a->ip_len == b->ip_len && a->port == b->port && memcmp(a->ip, b->ip, a->ip_len) == 0;
-}
-
-static inline bool endpoint_same_host(const struct endpoint *a, const struct endpoint *b)
-{
-	return a->ip_len == b->ip_len && memcmp(a->ip, b->ip, a->ip_len) == 0;
 }
 
 static inline int ballot_cmp(const struct ballot *a, const struct ballot *b)

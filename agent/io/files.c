@@ -40,8 +40,13 @@ static int keep_others_out(const struct directory *dir, struct err *err)
 		return err_set(err, errno, "look at directory '%s'", dir->path);
 	if (stat.st_uid != geteuid())
 		return err_set(err, EPERM, "use directory '%s' of user %u", dir->path, stat.st_uid);
+	/* As /tmp is: made for everybody to write to. */
+	if (stat.st_mode & S_ISVTX)
+		return err_set(err, EINVAL,
+			       "'%s' is a directory that everybody shares: name one of Weft's own",
+			       dir->path);
 	if ((stat.st_mode & (S_IWGRP | S_IWOTH)) != 0 &&
-	    fchmod(dir->fd, stat.st_mode & ~(mode_t)(S_IFMT | S_ISVTX | S_IWGRP | S_IWOTH)) < 0)
+	    fchmod(dir->fd, stat.st_mode & ~(mode_t)(S_IFMT | S_IWGRP | S_IWOTH)) < 0)
 		return err_set(err, errno, "keep others from writing to '%s'", dir->path);
 	return 0;
 }
@@ -219,6 +224,7 @@ int file_read(const struct directory *dir, const char *name, size_t max, struct 
 	return result < 0 ? err_set(err, -result, "read '%s/%s'", dir->path, name) : 0;
 }
 
+/* Returns the descriptor, or -errno. */
 static int write_new(const struct directory *dir, const char *name, struct bytes content,
 		     unsigned mode, bool sync)
 {
@@ -228,32 +234,52 @@ static int write_new(const struct directory *dir, const char *name, struct bytes
 	if (fd < 0)
 		return -errno;
 	result = fd_write_all(fd, content);
-	/* Not by open(), which the umask cuts. */
-	if (result == 0 && fchmod(fd, mode) < 0)
+	/* For others: not by open(), which the umask cuts. */
+	if (result == 0 && mode != 0600 && fchmod(fd, mode) < 0)
 		result = -errno;
 	if (result == 0 && sync && fdatasync(fd) < 0)
 		result = -errno;
-	if (close(fd) < 0 && result == 0)
-		result = -errno;
+	if (result == 0)
+		return fd;
+	close(fd);
 	return result;
+}
+
+static int swap_open(const struct directory *dir, const char *name, struct bytes content,
+		     unsigned mode, bool sync, struct err *err)
+{
+	char fresh[FILES_NAME_MAX + sizeof(".new")];
+	int fd, result;
+
+	snprintf(fresh, sizeof(fresh), "%s.new", name);
+	fd = write_new(dir, fresh, content, mode, sync);
+	if (fd < 0) {
+		unlinkat(dir->fd, fresh, 0);
+		return err_set(err, -fd, "write '%s/%s'", dir->path, fresh);
+	}
+	result = file_rename(dir, fresh, name, err);
+	if (result == 0)
+		return fd;
+	unlinkat(dir->fd, fresh, 0);
+	close(fd);
+	return result;
+}
+
+int file_swap_open(const struct directory *dir, const char *name, struct bytes content, bool sync,
+		   struct err *err)
+{
+	return swap_open(dir, name, content, 0600, sync, err);
 }
 
 static int swap(const struct directory *dir, const char *name, struct bytes content, unsigned mode,
 		bool sync, struct err *err)
 {
-	char fresh[FILES_NAME_MAX + sizeof(".new")];
-	int result;
+	int fd = swap_open(dir, name, content, mode, sync, err);
 
-	snprintf(fresh, sizeof(fresh), "%s.new", name);
-	result = write_new(dir, fresh, content, mode, sync);
-	if (result < 0) {
-		unlinkat(dir->fd, fresh, 0);
-		return err_set(err, -result, "write '%s/%s'", dir->path, fresh);
-	}
-	result = file_rename(dir, fresh, name, err);
-	if (result < 0)
-		unlinkat(dir->fd, fresh, 0);
-	return result;
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
 }
 
 int file_swap(const struct directory *dir, const char *name, struct bytes content, bool sync,

@@ -41,7 +41,11 @@ int file_read(const struct directory *dir, const char *name, size_t max, struct 
  * content is on disk before the name leads to it; the name itself lasts after directory_sync(). */
 int file_swap(const struct directory *dir, const char *name, struct bytes content, bool sync,
 	      struct err *err);
-/* The same, and all of it is on disk when this returns. */
+/* The same; returns the new file's descriptor for writing, the caller's. Opening it by its name
+ * afterwards might fail, and then it would be replaced and nobody could go on. */
+int file_swap_open(const struct directory *dir, const char *name, struct bytes content, bool sync,
+		   struct err *err);
+/* As file_swap(), and all of it is on disk when this returns. */
 int file_replace(const struct directory *dir, const char *name, struct bytes content,
 		 struct err *err);
 /* For others to read or execute, with that mode. 0: it was there alike; 1: written, and on disk. */

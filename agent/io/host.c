@@ -22,9 +22,6 @@
 #define SO_NETNS_COOKIE 71 /* Linux 5.14 */
 #endif
 
-/* An address for documentation (RFC 5737): asked for, it leads where the default route does. */
-#define SOMEWHERE_OUTSIDE 0xc6336401u /* 198.51.100.1 */
-
 /* ---- links and addresses as they are now */
 
 struct host {
@@ -225,7 +222,7 @@ static void say_passed_over(struct choice *choice, const struct rtnl_address *ou
 
 static bool choose_by_routes(struct choice *choice, struct netlink *nl)
 {
-	const struct rtnl_address *out = way_to(choice, nl, SOMEWHERE_OUTSIDE);
+	const struct rtnl_address *out = way_to(choice, nl, RTNL_SOMEWHERE_OUTSIDE);
 
 	for (size_t i = 0; i < choice->wish->n_peers; i++) {
 		uint32_t peer = choice->wish->peers[i];

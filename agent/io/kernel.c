@@ -90,6 +90,7 @@ void kernel_free(struct kernel *kernel)
 	free(kernel->opened);
 	free(kernel->pods);
 	free(kernel->gone);
+	free(kernel->gone_ifindex);
 	free(kernel->suspects);
 	free(kernel);
 }
@@ -112,6 +113,11 @@ void kernel_want(struct kernel *kernel, const struct forward *forward)
 {
 	struct forward *want = &kernel->want;
 
+	if (forward->pods_only) {
+		want->pods = keep(kernel, 3, forward->pods, forward->n_pods, sizeof(*want->pods));
+		want->n_pods = forward->n_pods;
+		return;
+	}
 	*want = *forward;
 	want->fdb = keep(kernel, 0, forward->fdb, forward->n_fdb, sizeof(*want->fdb));
 	want->neigh = keep(kernel, 1, forward->neigh, forward->n_neigh, sizeof(*want->neigh));
@@ -200,8 +206,8 @@ static void settle(struct kernel_pass *pass)
 	kernel_state_append(&kernel->settled, &pass->kept);
 	if (!kernel->is_settled)
 		log_line(kernel->log, LOG_INFO,
-			 "the kernel is as wanted: %u things, %u of them added, %u changed, "
-			 "%u others removed",
+			 "%u things are wanted of the kernel -> %u added, %u changed, %u others "
+			 "removed",
 			 pass->wanted, pass->added, pass->changed, pass->removed);
 	kernel->is_settled = true;
 	if (kernel->want.have_tunnel)
@@ -225,7 +231,9 @@ static void say_trouble(struct kernel_pass *pass, struct kernel_report *ret)
 			 "the kernel refused %u of %u things: %s -> tried again at each pass",
 			 pass->failed, pass->wanted, ret->text);
 	else
-		log_line(kernel->log, LOG_INFO, "the kernel takes everything again");
+		log_line(kernel->log, LOG_INFO,
+			 "the kernel takes everything again -> all %u things are set",
+			 pass->wanted);
 }
 
 void kernel_pass(struct kernel *kernel, struct kernel_report *ret)

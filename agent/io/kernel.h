@@ -44,10 +44,11 @@ struct kernel_news {
 	bool drift;    /* something of ours was changed by another: kernel_pass() */
 	bool underlay; /* an address, link or route changed that may move it: host_underlay() */
 	bool pods;     /* host ends vanished: kernel_pods(), EVENT_HOST_ENDS */
-	/* Names of the host ends that vanished; each may be used again from now on. Owned by the
-	 * kernel, until the next call. */
+	/* The host ends that vanished: names, which may be used again from now on, and numbers,
+	 * which are not given again. Owned by the kernel, until the next call. */
 	size_t n_gone;
 	const char (*gone)[IFNAME_LEN_MAX + 1];
+	const uint32_t *gone_ifindex;
 };
 
 /* Read what the monitors hold; returns at once. More may be left: the descriptor stays readable. */

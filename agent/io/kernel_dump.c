@@ -6,10 +6,6 @@
 
 #include "base/vec.h"
 
-/* An address for documentation (RFC 5737), which nobody routes: it goes where the default route
- * leads, and asking is cheaper than reading a table of unknown size. */
-#define SOMEWHERE_OUTSIDE 0xc6336401u /* 198.51.100.1 */
-
 static int compare_names(const void *a, const void *b)
 {
 	return strcmp(((const struct rtnl_link *)a)->name, ((const struct rtnl_link *)b)->name);
@@ -83,7 +79,9 @@ int kernel_dump_links(struct netlink *nl, const char *tunnel, struct kernel_have
 			have->ours[have->n_ours++] = have->links[i].ifindex;
 	if (have->n_ours > 0)
 		qsort(have->ours, have->n_ours, sizeof(*have->ours), compare_indices);
-	have->way_out = rtnl_find_route(nl, SOMEWHERE_OUTSIDE, &out, &no_route) == 0 ? out.oif : 0;
+	/* Cheaper than to read a table of unknown size. */
+	have->way_out = rtnl_find_route(nl, RTNL_SOMEWHERE_OUTSIDE, &out, &no_route) == 0 ? out.oif
+											  : 0;
 	return 0;
 }
 

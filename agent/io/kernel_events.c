@@ -26,11 +26,15 @@ int kernel_events_fd(const struct kernel *kernel)
 
 /* ---- links */
 
-static void note_gone(struct kernel *kernel, struct kernel_news *news, const char *name)
+static void note_gone(struct kernel *kernel, struct kernel_news *news, const struct rtnl_link *link)
 {
-	kernel->gone = vec_reserve(kernel->gone, &kernel->cap_gone, kernel->n_gone + 1,
-				   sizeof(*kernel->gone));
-	memcpy(kernel->gone[kernel->n_gone++], name, sizeof(*kernel->gone));
+	size_t n = kernel->n_gone++;
+
+	kernel->gone = vec_reserve(kernel->gone, &kernel->cap_gone, n + 1, sizeof(*kernel->gone));
+	kernel->gone_ifindex = vec_reserve(kernel->gone_ifindex, &kernel->cap_gone_ifindex, n + 1,
+					   sizeof(*kernel->gone_ifindex));
+	memcpy(kernel->gone[n], link->name, sizeof(*kernel->gone));
+	kernel->gone_ifindex[n] = link->ifindex;
 	news->pods = true;
 }
 
@@ -79,7 +83,7 @@ static void heard_link(struct kernel *kernel, const struct nlmsghdr *message,
 		return;
 	if (rtnl_is_host_end(link.name) && gone) {
 		*suspect(kernel, link.ifindex) = (struct kernel_suspect){ link.ifindex };
-		note_gone(kernel, news, link.name);
+		note_gone(kernel, news, &link);
 	} else if (rtnl_is_host_end(link.name)) {
 		suspect(kernel, link.ifindex)->link = !(link.flags & IFF_UP);
 	} else if (link.ifindex == kernel->have.tunnel) {
@@ -261,4 +265,5 @@ void kernel_events(struct kernel *kernel, struct kernel_news *ret)
 	ret->drift = ret->drift || any_suspect(kernel);
 	ret->n_gone = kernel->n_gone;
 	ret->gone = (const char(*)[IFNAME_LEN_MAX + 1]) kernel->gone;
+	ret->gone_ifindex = kernel->gone_ifindex;
 }

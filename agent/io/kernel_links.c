@@ -159,9 +159,9 @@ bool kernel_mend_tunnel(struct kernel_pass *pass)
 		kernel_repair(pass, "tunnel %s gone (deleted by another program) -> made anew",
 			      want->name);
 	} else {
-		log_line(kernel->log, LOG_INFO, "tunnel %s made: VNI %u, UDP port %u, from %s",
-			 want->name, want->vni, want->port,
-			 text_ip4(TEXT_BUF(IP4), want->local_ip));
+		log_line(kernel->log, LOG_INFO,
+			 "there is no tunnel %s -> made: VNI %u, UDP port %u, from %s", want->name,
+			 want->vni, want->port, text_ip4(TEXT_BUF(IP4), want->local_ip));
 		pass->added++;
 	}
 	create_tunnel(pass);

@@ -88,7 +88,8 @@ struct kernel {
 	struct host_end *pods;
 	size_t cap_pods;
 	char (*gone)[IFNAME_LEN_MAX + 1];
-	size_t n_gone, cap_gone;
+	uint32_t *gone_ifindex;
+	size_t n_gone, cap_gone, cap_gone_ifindex;
 
 	/* Links of ours of which something was heard, while events are read. */
 	struct kernel_suspect {

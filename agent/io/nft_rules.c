@@ -252,7 +252,8 @@ static bool jump_from_pods(struct nftnl_rule *rule, const struct nft_settings *s
 	return true;
 }
 
-/* A pod's own traffic to UDP port 6785 of somebody else's pod is not ours to leave untracked. */
+/* What the tunnel has unpacked is a pod's or a node's own packet, whatever its port. The rule
+ * behind this one leaves packets to our port untracked, and means the wrapped ones alone. */
 static bool accept_inner(struct nftnl_rule *rule, const struct nft_settings *settings)
 {
 	match_link(rule, NFT_META_IIFNAME, NFT_CMP_EQ, settings->tunnel);

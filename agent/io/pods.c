@@ -1,5 +1,6 @@
 #include "io/pods.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <linux/if.h>
 #include <linux/if_link.h>
@@ -13,11 +14,9 @@
 #include "io/attr.h"
 #include "io/host.h"
 #include "io/nft.h"
+#include "io/pod_routes.h"
 #include "io/rtnl.h"
-
-/* The gateway of every pod. Nobody has this address and nobody answers ARP for it: the pod gets a
- * permanent neighbour instead. */
-#define GATEWAY 0xa9fe0101u /* 169.254.1.1 */
+#include "weft/net.h"
 
 /* One request, from its descriptors to its end. */
 struct wiring {
@@ -139,30 +138,6 @@ static int make_pair(struct wiring *wiring, struct err *err)
 	return 0;
 }
 
-static void put_pod_routes(struct netlink_batch *batch, const struct wiring *wiring)
-{
-	struct rtnl_route gateway = {
-		.dst = { .ip = GATEWAY, .len = 32 },
-		.type = RTN_UNICAST,
-		.scope = RT_SCOPE_LINK,
-		.protocol = RTNL_PROTOCOL_WEFT,
-		.oif = wiring->pod_ifindex,
-	};
-	struct rtnl_route all = {
-		.type = RTN_UNICAST,
-		.scope = RT_SCOPE_UNIVERSE,
-		.protocol = RTNL_PROTOCOL_WEFT,
-		.oif = wiring->pod_ifindex,
-		.via = GATEWAY,
-		.onlink = true,
-	};
-
-	rtnl_put_route(batch, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &gateway, netlink_name_text,
-		       "the route to the gateway");
-	rtnl_put_route(batch, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &all, netlink_name_text,
-		       "the default route");
-}
-
 static int set_up_inside(struct wiring *wiring, struct err *err)
 {
 	const struct wire_pod *pod = wiring->pod;
@@ -170,16 +145,20 @@ static int set_up_inside(struct wiring *wiring, struct err *err)
 	struct rtnl_neigh gateway = {
 		.family = AF_INET,
 		.state = NUD_PERMANENT,
-		.ip = GATEWAY,
+		.ip = WEFT_POD_GATEWAY,
 		.mac = pod->host_mac,
 	};
 	struct netlink_batch batch;
+	struct pod_routes there;
 	int result;
 
 	wiring->pod_ifindex = ifindex_of(wiring->inside.fd, pod->pod_if);
 	if (wiring->pod_ifindex == 0)
 		return err_set(err, ENODEV, "%s vanished from the pod's network namespace",
 			       pod->pod_if);
+	result = pod_routes_read(&wiring->inside, &there, err);
+	if (result < 0)
+		return result;
 	address.ifindex = gateway.ifindex = wiring->pod_ifindex;
 	netlink_batch_init(&batch, &wiring->inside);
 	rtnl_put_link(&batch, RTM_SETLINK, wiring->pod_ifindex, pod->pod_if, IFF_UP, IFF_UP,
@@ -187,7 +166,7 @@ static int set_up_inside(struct wiring *wiring, struct err *err)
 	rtnl_put_address(&batch, RTM_NEWADDR, &address, netlink_name_text, wiring->ip);
 	rtnl_put_neigh(&batch, RTM_NEWNEIGH, &gateway, netlink_name_text,
 		       "the gateway's neighbour");
-	put_pod_routes(&batch, wiring);
+	pod_routes_put(&batch, &there, wiring->pod_ifindex, pod->ip, wiring->host->range);
 	result = netlink_batch_run(&batch, err);
 	netlink_batch_done(&batch);
 	if (result < 0)
@@ -280,7 +259,13 @@ int pods_wire(const struct pods_sockets *sockets, const struct wire_pod *pod, in
 	return result;
 }
 
-int pods_unwire(const char *host_if, struct err *err)
+uint32_t pods_ifindex(const struct netlink *route, const char *host_if)
+{
+	return ifindex_of(route->fd, host_if);
+}
+
+/* By name if the number is 0. */
+static int unwire(uint32_t ifindex, const char *host_if, struct err *err)
 {
 	struct netlink nl;
 	struct netlink_batch batch;
@@ -289,7 +274,7 @@ int pods_unwire(const char *host_if, struct err *err)
 	if (result < 0)
 		return result;
 	netlink_batch_init(&batch, &nl);
-	rtnl_put_link(&batch, RTM_DELLINK, 0, host_if, 0, 0, netlink_name_text, host_if);
+	rtnl_put_link(&batch, RTM_DELLINK, ifindex, host_if, 0, 0, netlink_name_text, host_if);
 	netlink_batch_forgive(&batch, ENODEV);
 	result = netlink_batch_run(&batch, err);
 	netlink_batch_done(&batch);
@@ -297,4 +282,15 @@ int pods_unwire(const char *host_if, struct err *err)
 	if (result < 0)
 		err_wrap(err, "remove the host end");
 	return result;
+}
+
+int pods_unwire(const char *host_if, struct err *err)
+{
+	return unwire(0, host_if, err);
+}
+
+int pods_unwire_link(uint32_t ifindex, const char *host_if, struct err *err)
+{
+	assert(ifindex != 0);
+	return unwire(ifindex, host_if, err);
 }

@@ -14,6 +14,7 @@
 struct pods_sockets {
 	struct netlink *route; /* of the host */
 	struct netlink *nft;   /* of the host */
+	struct prefix range;   /* of all pods; length 0: not known */
 };
 
 /* Make the pair, set up both ends, allow the pod's source address. Blocks for about 0.4 ms.
@@ -22,8 +23,14 @@ struct pods_sockets {
 int pods_wire(const struct pods_sockets *sockets, const struct wire_pod *pod, int netns_fd,
 	      int route_fd, struct err *err);
 
+/* The number of a host end, 0: there is none. Unlike its name it is not given to another. */
+uint32_t pods_ifindex(const struct netlink *route, const char *host_if);
+
 /* Remove a host end, and with it the pod's end; that there is none is success. Blocks for 15 to
  * 30 ms (an RCU barrier), and barriers overlap: call it from as many workers as there may be
  * removals at once (UV_THREADPOOL_SIZE=32; libuv's default of 4 is slow). Opens a socket of its
  * own. The link is gone, and its name free, before this returns: see kernel_news.gone. */
 int pods_unwire(const char *host_if, struct err *err);
+/* The same for the link with this number alone: another that has come to its name meanwhile stays.
+ * host_if is for what is said about it. */
+int pods_unwire_link(uint32_t ifindex, const char *host_if, struct err *err);

@@ -275,6 +275,8 @@ void rtnl_put_route(struct netlink_batch *batch, uint16_t type, uint16_t flags,
 	};
 	if (route->dst.len > 0)
 		attr_put_be32(message, RTA_DST, route->dst.ip);
+	if (route->table != 0 && route->table != RT_TABLE_MAIN)
+		mnl_attr_put_u32(message, RTA_TABLE, route->table);
 	if (route->metric != 0)
 		mnl_attr_put_u32(message, RTA_PRIORITY, route->metric);
 	if (route->oif != 0)

@@ -10,8 +10,10 @@
 #include "core/action.h"
 #include "io/netlink.h"
 
-#define RTNL_PROTOCOL_WEFT 87   /* routes with it are ours */
-#define RTNL_MTU_OF_IPV6   1280 /* RFC 8200 section 5; below it a link has no IPv6 at all */
+#define RTNL_PROTOCOL_WEFT 87 /* routes with it are ours */
+/* An address for documentation (RFC 5737): asked for, it leads where the default route does. */
+#define RTNL_SOMEWHERE_OUTSIDE 0xc6336401u /* 198.51.100.1 */
+#define RTNL_MTU_OF_IPV6       1280 /* RFC 8200 section 5; below it a link has no IPv6 at all */
 
 struct rtnl_vxlan {
 	uint32_t vni, local, link;
@@ -44,7 +46,8 @@ struct rtnl_route {
 	struct prefix dst;
 	uint32_t metric;
 	uint8_t type, scope, protocol;
-	uint32_t table, oif;
+	uint32_t table; /* written: 0 is the main one */
+	uint32_t oif;
 	uint32_t via, src; /* 0: none */
 	bool onlink;
 	bool more; /* read from the kernel only: has what we never set */

@@ -11,7 +11,7 @@
 #include "base/xalloc.h"
 #include "log/log.h"
 
-/* Names of the files, and where they are (protocol.md 3.6). */
+/* Names of the files, and where they are: pods' records end with the kernel, as pods do. */
 static const struct {
 	const char *name;
 	bool on_disk;
@@ -19,7 +19,6 @@ static const struct {
 	[STORE_NODE] = { "node.log", true },
 	[STORE_KEEPER] = { "keeper.log", true },
 	[STORE_PODS] = { "pods.log", false },
-	[STORE_CACHE] = { "cache", true },
 };
 
 struct store_job {
@@ -98,25 +97,15 @@ int store_read(struct store *store, enum store_file file, struct bytes *ret, str
 	return result < 0 ? err_set(err, refused.code, "%s", refused.text) : 0;
 }
 
-static int open_log(const struct store_log *log)
-{
-	int fd = openat(log->dir->fd, log->name, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-	return fd < 0 ? -errno : fd;
-}
-
 int store_begin(struct store *store, enum store_file file, uint64_t good_len, struct err *err)
 {
 	struct store_log *log = &store->logs[file];
 
 	assert(log->fd < 0);
-	log->fd = open_log(log);
-	if (log->fd < 0) {
-		int code = -log->fd;
-
-		log->fd = -1;
-		return err_set(err, code, "open '%s/%s'", log->dir->path, log->name);
-	}
+	log->fd =
+		openat(log->dir->fd, log->name, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (log->fd < 0)
+		return err_set(err, errno, "open '%s/%s'", log->dir->path, log->name);
 	if (ftruncate(log->fd, (off_t)good_len) < 0)
 		return err_set(err, errno, "cut '%s/%s' to its good part", log->dir->path,
 			       log->name);
@@ -190,7 +179,7 @@ static void append(struct batch *batch)
 
 	if (log->unclean)
 		cut(log);
-	if (log->fd < 0 || log->unclean) {
+	if (log->unclean) {
 		err_set(&batch->err, EIO, "'%s/%s' has a damaged end that cannot be cut off",
 			log->dir->path, log->name);
 		return;
@@ -208,30 +197,19 @@ static void append(struct batch *batch)
 	free((void *)(uintptr_t)all.data);
 }
 
-/* The name leads to another file now. */
-static void follow(struct batch *batch, uint64_t size)
-{
-	struct store_log *log = batch->log;
-	int fd = open_log(log);
-
-	if (log->fd >= 0)
-		close(log->fd);
-	log->fd = fd < 0 ? -1 : fd;
-	log->size = size;
-	log->unclean = false;
-	if (fd < 0)
-		err_set(&batch->err, -fd, "open '%s/%s'", log->dir->path, log->name);
-}
-
 static void replace(struct batch *batch)
 {
 	struct store_log *log = batch->log;
 	struct bytes header = { .data = log->header, .len = log->header_len };
 	struct bytes all = join(batch->jobs, header);
+	int fd = file_swap_open(log->dir, log->name, all, log->on_disk, &batch->err);
 
-	if (file_swap(log->dir, log->name, all, log->on_disk, &batch->err) == 0) {
-		follow(batch, all.len);
-		if (log->on_disk && batch->err.code == 0)
+	if (fd >= 0) {
+		close(log->fd);
+		log->fd = fd;
+		log->size = all.len;
+		log->unclean = false;
+		if (log->on_disk)
 			(void)directory_sync(log->dir, &batch->err);
 	}
 	free((void *)(uintptr_t)all.data);
@@ -316,6 +294,7 @@ static void enqueue(struct store *store, enum store_file file, uint64_t tag, boo
 	struct store_log *log = &store->logs[file];
 	struct store_job *job = xmalloc(sizeof(*job) + records.len);
 
+	assert(log->busy || log->fd >= 0); /* begun */
 	*job = (struct store_job){ .tag = tag, .replace = replace, .len = records.len };
 	if (records.len > 0)
 		memcpy(job->data, records.data, records.len);

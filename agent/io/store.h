@@ -1,6 +1,6 @@
 #pragma once
 /*
- * The four logs of core/record.h as files: appended to, replaced whole, read whole at start. What
+ * The three logs of core/record.h as files: appended to, replaced whole, read whole at start. What
  * is in them is bytes here; wire/records makes and reads them.
  *
  * The logs on disk are written and synced by a worker, one batch of a file at a time, strictly in

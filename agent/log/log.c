@@ -10,11 +10,13 @@
 
 enum { LINE_MAX_BYTES = 1024, LINE = 1000 /* one line in a bucket's thousandths */ };
 
-/* With the line that says what was left out, an outsider gets below ten a second. */
+/* In no second does an outsider get more than ten lines, alarms included: what was saved up, what
+ * comes in that second, and the lines that say what was left out. */
 static const struct {
 	int64_t per_second, burst;
 } limits[LOG_SOURCE_COUNT] = {
-	[LOG_OUTSIDER] = { .per_second = 8, .burst = 8 },
+	[LOG_OUTSIDER] = { .per_second = 3, .burst = 3 },
+	[LOG_ALARM] = { .per_second = 1, .burst = 1 },
 	[LOG_PODS] = { .per_second = 8, .burst = 200 },
 };
 

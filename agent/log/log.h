@@ -31,6 +31,7 @@ enum log_style {
 enum log_source {
 	LOG_OURS,     /* never limited */
 	LOG_OUTSIDER, /* whoever can reach the TCP port or open the local socket */
+	LOG_ALARM,    /* errors that outsiders cause: not to be drowned by what else they cause */
 	LOG_PODS,     /* pods that come and go: many at once when a node starts */
 	LOG_SOURCE_COUNT,
 };

@@ -10,9 +10,9 @@
 
 static const char *const versions[] = { "0.4.0", "1.0.0", "1.1.0" };
 
-enum { N_VERSIONS = sizeof(versions) / sizeof(versions[0]) };
+_Static_assert((int)CNI_IFNAME_LEN_MAX == (int)IFNAME_LEN_MAX, "what CNI lets pass has room");
 
-static const char newest[] = "1.1.0";
+enum { N_VERSIONS = sizeof(versions) / sizeof(versions[0]) };
 
 static bool fail(struct cni_problem *problem, enum cni_code code, const char *details,
 		 const char *format, ...) __attribute__((format(printf, 4, 5)));
@@ -31,58 +31,6 @@ static bool fail(struct cni_problem *problem, enum cni_code code, const char *de
 }
 
 /* ---- environment */
-
-static bool is_alphanumeric(char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-/* ^[a-zA-Z0-9][a-zA-Z0-9_.-]*$: container ids and networks' names. */
-static bool is_cni_name(const char *text)
-{
-	if (!is_alphanumeric(*text))
-		return false;
-	while (*++text)
-		if (!is_alphanumeric(*text) && !strchr("_.-", *text))
-			return false;
-	return true;
-}
-
-/* White space of Unicode, and the byte 0xa0 wherever it stands: to the kernel's isspace() names are
- * Latin-1. */
-static bool has_space(const char *name)
-{
-	static const char *const spaces[] = { "\xc2\x85",     "\xe1\x9a\x80", "\xe2\x80\xa8",
-					      "\xe2\x80\xa9", "\xe2\x80\xaf", "\xe2\x81\x9f",
-					      "\xe3\x80\x80" };
-	const char *at = name;
-
-	for (size_t i = 0; i < sizeof(spaces) / sizeof(spaces[0]); i++)
-		if (strstr(name, spaces[i]))
-			return true;
-	while ((at = strstr(at, "\xe2\x80"))) { /* U+2000 to U+200A */
-		at += 2;
-		if ((uint8_t)*at >= 0x80 && (uint8_t)*at <= 0x8a)
-			return true;
-	}
-	return strchr(name, '\xa0');
-}
-
-static const char *ifname_fault(const char *name)
-{
-	if (strlen(name) > IFNAME_LEN_MAX)
-		return "is longer than 15 bytes";
-	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-		return "is a directory's name";
-	for (const char *at = name; *at; at++)
-		if ((*at > 0 && *at <= ' ') || *at == 0x7f)
-			return "has white space or a control character in it";
-	if (strpbrk(name, "/:"))
-		return "has '/' or ':' in it";
-	if (strchr(name, '%')) /* a pattern to the kernel: it would make another name of it */
-		return "has '%' in it";
-	return has_space(name) ? "has white space in it" : NULL;
-}
 
 struct labels {
 	const char *container_id, *netns, *ifname;
@@ -114,7 +62,7 @@ static bool check_present(const struct cni_env *env, bool add, struct cni_proble
 	if (add)
 		add_missing(missing, sizeof(missing), env->netns, labels->netns);
 	add_missing(missing, sizeof(missing), env->ifname, labels->ifname);
-	return !*missing || fail(problem, CNI_BAD_ENV, "", "required %s [%s] missing",
+	return !*missing || fail(problem, CNI_BAD_ENVIRONMENT, "", "required %s [%s] missing",
 				 env->plain ? "options" : "env variables", missing);
 }
 
@@ -125,27 +73,28 @@ bool cni_check_env(const struct cni_env *env, struct cni_problem *ret_problem)
 	const char *fault;
 
 	if (!add && strcmp(env->command, "DEL") != 0)
-		return fail(ret_problem, CNI_BAD_ENV, "this agent does ADD and DEL",
+		return fail(ret_problem, CNI_BAD_ENVIRONMENT, "this agent does ADD and DEL",
 			    "unknown CNI_COMMAND: %.40s", env->command);
 	if (!check_present(env, add, ret_problem))
 		return false;
-	if (!is_cni_name(env->container_id))
-		return fail(ret_problem, CNI_BAD_ENV,
+	if (!cni_is_name(env->container_id))
+		return fail(ret_problem, CNI_BAD_ENVIRONMENT,
 			    "it begins with a letter or digit and goes on with letters, digits, "
 			    "'_', '.' or '-'",
 			    "%s '%.150s' is no container id", labels->container_id,
 			    env->container_id);
-	fault = ifname_fault(env->ifname);
+	fault = cni_ifname_fault(env->ifname);
 	if (fault)
-		return fail(ret_problem, CNI_BAD_ENV, "choose another name for the interface",
-			    "%s '%.100s' %s", labels->ifname, env->ifname, fault);
+		return fail(ret_problem, CNI_BAD_ENVIRONMENT,
+			    "choose another name for the interface", "%s '%.100s' %s",
+			    labels->ifname, env->ifname, fault);
 	/* DEL of what ADD can never have made is done already: local.c says so. */
 	if (add && strlen(env->container_id) > CONTAINER_ID_MAX)
-		return fail(ret_problem, CNI_BAD_ENV, "",
+		return fail(ret_problem, CNI_BAD_ENVIRONMENT, "",
 			    "%s has %zu characters, at most %d are allowed", labels->container_id,
 			    strlen(env->container_id), CONTAINER_ID_MAX);
 	if (add && strlen(env->netns) > NETNS_PATH_MAX)
-		return fail(ret_problem, CNI_BAD_ENV, "",
+		return fail(ret_problem, CNI_BAD_ENVIRONMENT, "",
 			    "%s is a path of %zu characters, at most %d are allowed", labels->netns,
 			    strlen(env->netns), NETNS_PATH_MAX);
 	return true;
@@ -153,11 +102,11 @@ bool cni_check_env(const struct cni_env *env, struct cni_problem *ret_problem)
 
 /* ---- configuration */
 
-/* Exactly one of ours: "1.0" is not "1.0.0" (CFG5). */
+/* Exactly one of ours: "1.0" is not "1.0.0". */
 static bool take_version(const cJSON *config, struct cni_config *ret, struct cni_problem *problem)
 {
 	const cJSON *member = json_member(config, "cniVersion");
-	const char *said = "0.1.0"; /* what absent and empty mean (CFG4) */
+	const char *said = "0.1.0"; /* what absent and empty mean */
 	char details[TEXT_LEN_MAX + 1];
 
 	if (member && !cJSON_IsString(member))
@@ -184,7 +133,7 @@ static bool take_name(const cJSON *config, struct cni_config *ret, struct cni_pr
 	if (!name || !*name->valuestring)
 		return fail(problem, CNI_BAD_CONFIG, "name the network in its configuration",
 			    "missing network name");
-	if (!is_cni_name(name->valuestring) || strlen(name->valuestring) > NAME_LEN_MAX)
+	if (!cni_is_name(name->valuestring) || strlen(name->valuestring) > NAME_LEN_MAX)
 		return fail(problem, CNI_BAD_CONFIG,
 			    "it begins with a letter or digit and goes on with letters, digits, "
 			    "'_', '.' or '-', 253 at most",
@@ -193,7 +142,7 @@ static bool take_name(const cJSON *config, struct cni_config *ret, struct cni_pr
 	return true;
 }
 
-/* Nothing is dropped in silence: whoever asks for it would look for it (PREV1, CFG12). */
+/* Nothing is dropped in silence: whoever asks for it would look for it. */
 static bool check_add(const cJSON *config, struct cni_problem *problem)
 {
 	const cJSON *ipam = json_member(json_member(config, "ipam"), "type");
@@ -218,7 +167,7 @@ bool cni_config_decode(struct bytes json, bool add, struct cni_config *ret,
 	bool good;
 
 	*ret = (struct cni_config){ 0 };
-	strcpy(ret->version, newest);
+	strcpy(ret->version, CNI_VERSION_NEWEST);
 	if (json.len > WEFT_CONFIG_MAX)
 		return fail(ret_problem, CNI_BAD_CONFIG, "",
 			    "the configuration has %zu bytes, at most %d are allowed", json.len,
@@ -318,7 +267,7 @@ static cJSON *interface(const struct cni_result *result, const char *name, const
 	return json;
 }
 
-enum { POD_INTERFACE = 1 }; /* its place below; one that is not there ends containerd (RES6) */
+enum { POD_INTERFACE = 1 }; /* its place below; one that is not there ends containerd */
 
 static cJSON *interfaces(const struct cni_result *result)
 {
@@ -369,7 +318,7 @@ const char *cni_error_encode(const char *version, unsigned code, const char *tex
 {
 	cJSON *json = cJSON_CreateObject();
 
-	add_string(json, "cniVersion", *version ? version : newest);
+	add_string(json, "cniVersion", *version ? version : CNI_VERSION_NEWEST);
 	add(json, "code", cJSON_CreateNumber(code));
 	add_string(json, "msg", text);
 	if (*details)

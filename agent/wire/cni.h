@@ -1,19 +1,12 @@
 #pragma once
 /*
  * The CNI contract's texts: environment and configuration in, result and error JSON out. Versions
- * 0.4.0, 1.0.0 and 1.1.0. Rules are named as in the CNI notes (ENV, CFG, RES, ERR); only what a
- * newer version adds is printed for it. local.c carries them, the core never sees JSON.
+ * 0.4.0, 1.0.0 and 1.1.0; what a newer one adds is printed for it alone. local.c carries them, the
+ * core never sees JSON.
  */
 #include "base/arena.h"
 #include "core/types.h"
-
-enum cni_code { /* the specification's, section "Error" */
-		CNI_OK = 0,
-		CNI_INCOMPATIBLE = 1,
-		CNI_BAD_ENV = 4,
-		CNI_BAD_JSON = 6,
-		CNI_BAD_CONFIG = 7,
-};
+#include "weft/cni.h"
 
 /* Why a call is refused; runtimes show "text; details" to people. */
 struct cni_problem {
@@ -41,14 +34,14 @@ struct cni_result {
 	uint32_t ip, gateway, mtu;
 };
 
-/* ADD or DEL, and all it needs is there and fit to be used (ENV1, 3, 5, 6). Else false. */
+/* ADD or DEL, and all it needs is there and fit to be used. Else false. */
 bool cni_check_env(const struct cni_env *env, struct cni_problem *ret_problem);
-/* The network's configuration (CFG). `add`: what ADD alone must not meet is refused. On failure
+/* The network's configuration. `add`: what ADD alone must not meet is refused. On failure
  * ret->version is what the error should be told in. */
 bool cni_config_decode(struct bytes json, bool add, struct cni_config *ret,
 		       struct cni_problem *ret_problem);
 /* "K8S_POD_NAMESPACE=..;K8S_POD_NAME=.." -> "namespace/name", or what there is of it; cut to fit,
- * unknown keys are ignored, of equal ones the last counts (ENV10-13). */
+ * unknown keys are ignored, of equal ones the last counts. */
 void cni_args_pod(const char *args, char *ret, size_t cap);
 /* The network that a runtime finds in its directory. With portmap behind us when the host has it:
  * hostPort is its business. */
@@ -58,5 +51,5 @@ const char *cni_result_encode(const struct cni_result *result, struct arena *are
 const char *cni_error_encode(const char *version, unsigned code, const char *text,
 			     const char *details, struct arena *arena);
 /* containerd takes a failed DEL for done when its text has "not found" in it, or "no such file or
- * directory" (ERR6): then the address would leak. Says the same in other words, in place. */
+ * directory": then the address would leak. Says the same in other words, in place. */
 void cni_avoid_swallowed_words(char *text);

@@ -1,8 +1,8 @@
-/* Preamble, 48 bytes, numbers big-endian (protocol.md 2.3):
+/* Preamble, 48 bytes, numbers big-endian:
  *
  *	magic 8 | lowest version 4 | highest version 4 | key id 8 | cluster tag 8 | random 16
  *
- * Then frames (2.4), one message each: u32 length of the rest, at most WIRE_FRAME_MAX | u8 type |
+ * Then frames, one message each: u32 length of the rest, at most WIRE_FRAME_MAX | u8 type |
  * u8 flags | protobuf. Flag 1 is "critical"; the others are sent as 0 and ignored. */
 #include "wire/conn.h"
 

@@ -2,7 +2,6 @@
 
 #include <assert.h>
 
-
 static bool take(struct bytes *from, const char *word)
 {
 	size_t len = strlen(word);

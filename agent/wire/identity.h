@@ -1,8 +1,8 @@
 #pragma once
 /*
- * Who this agent is, from facts: the identity file's bytes <-> struct, and the hashes that
- * protocol.md 2.1 defines (libsodium's BLAKE2b). Pure: random bytes and file contents come from the
- * caller.
+ * Who this agent is, from facts: the identity file's bytes <-> struct, and the hashes by
+ * which other agents and later lives know it (libsodium's BLAKE2b). Pure: random bytes and file
+ * contents come from the caller.
  */
 #include "base/err.h"
 #include "core/types.h"
@@ -24,7 +24,8 @@ struct mac identity_vtep_mac(const struct uid *uid, uint8_t attempt);
  * and is never counted as different. */
 struct binding identity_binding(struct bytes machine_id, struct bytes product_uuid,
 				struct bytes primary_mac);
-/* True when two of the three parts differ: a cloned disk (protocol.md 2.1). */
+/* True when two of the three parts differ: a cloned disk. One that differs is a repair: a new card,
+ * a new board, a machine id made anew. */
 bool identity_is_clone(const struct binding *was, const struct binding *is);
 /* The same kernel life: hash of (kernel boot id, cookie of the network namespace, 16 bytes kept in
  * /run). */

@@ -3,8 +3,8 @@
  * The ledger's rows <-> peer.proto's Rows: in feeds, in records of keeper.log, later in keeper
  * rounds. Bounds are checked here; whether rows make sense together is the law of core/ledger. A
  * status or state that this agent does not know is refused, not passed on: the ledger is one value,
- * and who does not know a part of it cannot hold it (protocol.md 2.9: feature_level keeps this from
- * happening).
+ * and who does not know a part of it cannot hold it. The ledger's own feature_level is there to
+ * keep that from happening in a mixed cluster; nothing raises it yet.
  */
 #include "core/message.h"
 #include "wire/fields.h"

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "proto/local.pb-c.h"
+#include "weft/net.h"
 #include "wire/fields.h"
 #include "wire/unpack.h"
 
@@ -15,15 +16,11 @@ enum {
 	KUBE_NODES_MAX = 256,              /* in one message */
 };
 
-/* The gateway of every pod (decisions.md 2), told in the result. */
-static const uint32_t pod_gateway = UINT32_C(0xa9fe0101); /* 169.254.1.1 */
-
-/* Root's own programs speak here, but one of them passes on what a container runtime's user wrote.
- * */
 static const struct unpack_count counts[] = {
 	{ &weft__local__kube__descriptor, 4, KUBE_NODES_MAX },
 };
 
+/* Root's own programs speak here, but one of them passes on what a runtime's user wrote. */
 static const struct unpack_limits limits = {
 	.n_counts = 1,
 	.counts = counts,
@@ -118,7 +115,7 @@ static struct bytes answer_result(const struct local_request *request, const str
 		.host_mac = answer->host_mac,
 		.pod_mac = answer->pod_mac,
 		.ip = answer->ip,
-		.gateway = pod_gateway,
+		.gateway = WEFT_POD_GATEWAY,
 		.mtu = answer->mtu,
 	};
 
@@ -175,9 +172,26 @@ static struct bytes answer_kube(const struct platform_answer *from, struct arena
 	return frame(&to, arena);
 }
 
+/* What the core advises is for runtimes; a person has weftctl. */
+static struct bytes refuse_duplicate(const struct local_request *request,
+				     const struct answer *answer, struct arena *arena)
+{
+	const struct pod_request *asked = &request->request.pod;
+	const char *advice =
+		arena_printf(arena,
+			     "'weftctl detach %s --ifname %s' takes it back, --ifname adds "
+			     "another",
+			     asked->container_id, asked->ifname);
+
+	assert(advice);
+	return refuse_plainly(answer->text, advice, arena);
+}
+
 struct bytes local_answer_encode(const struct local_request *request, const struct answer *answer,
 				 struct arena *arena)
 {
+	if (answer->code == ANSWER_DUPLICATE && request->plain)
+		return refuse_duplicate(request, answer, arena);
 	if (answer->code != ANSWER_OK)
 		return refuse(request, answer->code, answer->text, answer->details, arena);
 	switch (request->request.type) {

@@ -125,7 +125,6 @@ static bool decode_ping(const void *message, struct arena *arena, struct message
 		.members_digest = from->members,
 		.ledger_version = from->ledger_version,
 		.ledger_digest = from->ledger_digest,
-		.answer = from->answer,
 	};
 	return true;
 }
@@ -266,20 +265,12 @@ static bool take_attach(const Weft__Peer__Attach *from, struct attach *ret, stru
 {
 	ret->epoch_read = from->epoch_read;
 	ret->nonce = from->nonce;
-	ret->replace = from->replace;
 	return take_name(from->name, "Attach.name", ret->name, err) &&
 	       take_bytes_or_none(&from->binding, "Attach.binding", ret->binding.part,
 				  sizeof(ret->binding.part), err) &&
 	       take_bytes_or_none(&from->boot, "Attach.boot", ret->boot.b, sizeof(ret->boot.b),
 				  err) &&
 	       take_reference(&from->node_ref, "Attach.node_ref", ret->node_ref, err);
-}
-
-static bool take_acquire(const Weft__Peer__Acquire *from, struct acquire *ret, struct err *err)
-{
-	ret->use_exact = from->use_exact;
-	ret->count = from->count;
-	return take_blocks(&from->exact, 1, "Acquire.exact", &ret->exact, err);
 }
 
 static bool take_block_list(const Weft__Peer__Blocks *from, struct block_list *ret, struct err *err)
@@ -297,7 +288,8 @@ static bool take_op(const Weft__Peer__Command *from, struct command *ret, struct
 		return take_attach(from->attach, &ret->attach, err);
 	case WEFT__PEER__COMMAND__OP_ACQUIRE:
 		ret->op = COMMAND_ACQUIRE;
-		return take_acquire(from->acquire, &ret->acquire, err);
+		ret->acquire.count = from->acquire->count;
+		return true;
 	case WEFT__PEER__COMMAND__OP_RELEASE:
 		ret->op = COMMAND_RELEASE;
 		return take_block_list(from->release, &ret->blocks, err);
@@ -332,7 +324,6 @@ static bool decode_command(const void *message, struct arena *arena, struct mess
 	(void)arena;
 	command->epoch = from->epoch;
 	command->seq = from->seq;
-	command->no_redirect = from->no_redirect;
 	return take_uid(&from->uid, "Command.uid", &command->uid, err) &&
 	       take_op(from, command, err) &&
 	       take_observed(from->observed, &command->observed, err);

@@ -63,7 +63,6 @@ static struct bytes encode_ping(const struct ping *ping, struct arena *arena)
 	to.members = ping->members_digest;
 	to.ledger_version = ping->ledger_version;
 	to.ledger_digest = ping->ledger_digest;
-	to.answer = ping->answer;
 	return pack(&to, arena);
 }
 
@@ -169,7 +168,6 @@ static Weft__Peer__Attach *give_attach(const struct attach *attach, Weft__Peer__
 	room->binding = give_bytes_or_none(attach->binding.part, sizeof(attach->binding.part));
 	room->boot = give_bytes_or_none(attach->boot.b, sizeof(attach->boot.b));
 	room->node_ref = give_bytes(attach->node_ref, strlen(attach->node_ref));
-	room->replace = attach->replace;
 	return room;
 }
 
@@ -177,8 +175,6 @@ static Weft__Peer__Acquire *give_acquire(const struct acquire *acquire, Weft__Pe
 {
 	weft__peer__acquire__init(room);
 	room->count = acquire->count;
-	room->exact = acquire->exact;
-	room->use_exact = acquire->use_exact;
 	return room;
 }
 
@@ -230,7 +226,6 @@ static struct bytes encode_command(const struct command *command, struct arena *
 	to.uid = give_bytes(command->uid.b, sizeof(command->uid.b));
 	to.epoch = command->epoch;
 	to.seq = command->seq;
-	to.no_redirect = command->no_redirect;
 	give_op(command, &to, &op);
 	observed.not_alive_s = seen->not_alive_s;
 	observed.endpoint = give_endpoint(&seen->endpoint, &endpoint);

@@ -24,14 +24,12 @@ static const char *const file_names[STORE_FILE_COUNT] = {
 	[STORE_NODE] = "node.log",
 	[STORE_KEEPER] = "keeper.log",
 	[STORE_PODS] = "pods.log",
-	[STORE_CACHE] = "cache",
 };
 
 static const char file_letters[STORE_FILE_COUNT] = {
 	[STORE_NODE] = 'n',
 	[STORE_KEEPER] = 'k',
 	[STORE_PODS] = 'p',
-	[STORE_CACHE] = 'c',
 };
 
 static bool belongs(enum store_file file, uint8_t type)
@@ -45,8 +43,6 @@ static bool belongs(enum store_file file, uint8_t type)
 	case RECORD_FREE:
 	case RECORD_TOKEN:
 		return file == STORE_PODS;
-	case RECORD_PEER:
-		return file == STORE_CACHE;
 	default: /* a byte of a file, not yet our enum */
 		return false;
 	}
@@ -210,24 +206,6 @@ static void get_token(struct reader *r, struct record_token *ret)
 	ret->seq = reader_be64(r);
 }
 
-static void put_peer(struct writer *w, const struct endpoint *peer)
-{
-	assert(peer->ip_len == 4 || peer->ip_len == 16);
-	writer_u8(w, peer->ip_len);
-	writer_put(w, peer->ip, peer->ip_len);
-	writer_be16(w, peer->port);
-}
-
-static bool get_peer(struct reader *r, struct endpoint *ret)
-{
-	ret->ip_len = reader_u8(r);
-	if (ret->ip_len != 4 && ret->ip_len != 16)
-		return false;
-	reader_copy(r, ret->ip, ret->ip_len);
-	ret->port = reader_be16(r);
-	return true;
-}
-
 static void put_body(struct writer *w, const struct record *record)
 {
 	switch (record->type) {
@@ -245,9 +223,6 @@ static void put_body(struct writer *w, const struct record *record)
 		break;
 	case RECORD_TOKEN:
 		put_token(w, &record->token);
-		break;
-	case RECORD_PEER:
-		put_peer(w, &record->peer);
 		break;
 	}
 }
@@ -269,8 +244,6 @@ static bool get_body(struct reader *r, struct arena *arena, struct record *ret, 
 	case RECORD_TOKEN:
 		get_token(r, &ret->token);
 		return true;
-	case RECORD_PEER:
-		return get_peer(r, &ret->peer);
 	}
 	return false;
 }

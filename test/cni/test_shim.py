@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # weft-test: name=shim time=120 needs=root tier=quick build=gcc
 """The real shim, as a runtime executes it, against a FAKE agent (fakeagent.py): what the shim
-itself answers for. Names like ENV3 are the rules of the CNI notes. What the agent answers for (the
-configuration's content, results, the pod's interface) is tested with a real agent elsewhere."""
+itself answers for. What the agent answers for (the configuration's content, results, the pod's
+interface) is tested with a real agent elsewhere."""
 
 import atexit
 import fcntl
@@ -110,12 +110,12 @@ def carried(command, stdin=CONFIG, **changes):
 # ---- the environment
 
 @table([("lower case", "add"), ("unknown", "FOO"), ("a blank", "ADD "), ("long", "A" * 5000)])
-def ENV1_command(command):
+def unknown_command(command):
     contains(asks_nobody(4, command), "unknown CNI_COMMAND: " + command[:100], "message")
 
 
 @table([("unset", None), ("empty", "")])
-def ENV2_without_a_command(command):
+def without_a_command(command):
     done = run(command, "/nowhere", CNI_CONTAINERID=None)
     equal((done.code, done.stdout), (0, b""), "end")
     contains(done.stderr, b"CNI weft plugin v", "stderr")
@@ -132,34 +132,34 @@ def missing_rows():
 
 
 @table(missing_rows())
-def ENV3_missing(command, missing, empty):
+def missing_variables(command, missing, empty):
     text = asks_nobody(4, command, **dict.fromkeys(missing, empty))
     contains(text, f"required env variables [{','.join(missing)}] missing", "message")
 
 
 @case
-def ENV4_path_is_carried_nowhere():
+def path_is_carried_nowhere():
     carried("DEL", CNI_PATH="/opt/cni/bin")
     carried("DEL", CNI_PATH=None)
 
 
 @table([("one", "a"), ("hex", "0f" * 32), ("253", "b" * 253), ("4096", "c" * 4096),
         ("all kinds", "A9z_.-"), ("as ctr", "default-web.1")])
-def ENV5_good_id(container_id):
+def good_id(container_id):
     equal(carried("DEL", CNI_CONTAINERID=container_id)["container_id"], container_id, "id")
 
 
 @table([("dash first", "-a"), ("dot first", ".a"), ("line first", "_a"), ("plus", "a+b"),
         ("slash", "a/../b"), ("percent", "a%62"), ("blank", "a b"), ("newline", "ab\n"),
         ("umlaut", "\u00e4"), ("not UTF-8", "a\udcff"), ("quote", 'a"b\\')])
-def ENV5_bad_id(container_id):
+def bad_id(container_id):
     text = asks_nobody(4, "ADD", CNI_CONTAINERID=container_id)
     contains(text, container_id.replace("\udcff", "\ufffd"), "message")
 
 
 @table([("15 bytes", "i" * 15), ("one", "e"), ("15 bytes of UTF-8", "\u00e9" * 7 + "1"),
         ("dots", "..."), ("a dash", "eth-0.1@x")])
-def ENV6_good_ifname(ifname):
+def good_ifname(ifname):
     equal(carried("DEL", CNI_IFNAME=ifname)["ifname"], ifname, "ifname")
 
 
@@ -171,19 +171,19 @@ def ENV6_good_ifname(ifname):
         ("U+2028", "a\u2028b"), ("U+2029", "a\u2029b"), ("U+202F", "a\u202fb"),
         ("U+205F", "a\u205fb"), ("U+3000", "a\u3000b"),
         ("a byte that the kernel takes for a space", "\u00e0"), ("a pattern", "eth%d")])
-def ENV6_bad_ifname(ifname):
+def bad_ifname(ifname):
     for command in ALL:
         contains(asks_nobody(4, command, CNI_IFNAME=ifname), "CNI_IFNAME", "message")
 
 
 @case
-def ENV6_neighbours_of_white_space_are_none():
+def neighbours_of_white_space_are_none():
     for ifname in ("a\u200b", "a\u2013b", "a\u2027"):
         equal(carried("DEL", CNI_IFNAME=ifname)["ifname"], ifname, "ifname")
 
 
 @case
-def ENV7_netns_is_echoed_as_it_was_said():
+def netns_is_echoed_as_it_was_said():
     path = netns.path.replace("/proc/", "/proc/../proc//./")
     equal(carried("ADD", CNI_NETNS=path)["netns"], path, "netns")
 
@@ -198,20 +198,20 @@ def no_namespaces():
 
 
 @table(no_namespaces())
-def ENV8_no_namespace(path):
+def no_namespace(path):
     contains(asks_nobody(8, "ADD", CNI_NETNS=path), path[:200], "message")
     # For DEL the namespace is gone, which is no reason to keep the address.
     equal(carried("DEL", CNI_NETNS=path)["netns"], path, "netns")
 
 
 @case
-def ENV8_empty_namespace_is_gone_for_DEL():
+def empty_namespace_is_gone_for_DEL():
     for path in ("", None):
         equal(carried("DEL", CNI_NETNS=path)["netns"], "", "netns")
 
 
 @table([("ADD", "ADD"), ("DEL", "DEL")])
-def ENV9_own_namespace(command):
+def own_namespace(command):
     own = f"/proc/{os.getpid()}/ns/net"
     contains(asks_nobody(8, command, CNI_NETNS=own), "should not be the same", "message")
     for value in ("0", "yes", ""):
@@ -222,12 +222,12 @@ def ENV9_own_namespace(command):
 
 @table([("absent", None), ("empty", ""), ("anything", "IgnoreUnknown=1;;=;K8S_POD_NAME=\u00e4"),
         ("long", "A=" + "b" * 60000)])
-def ENV10_args_are_carried_unread(said):
+def args_are_carried_unread(said):
     equal(carried("ADD", CNI_ARGS=said)["args"], said or "", "args")
 
 
 @case
-def ENV16_nothing_is_forked_or_linked_at_run_time():
+def nothing_is_forked_or_linked_at_run_time():
     headers = subprocess.run(["readelf", "-lW", SHIM], capture_output=True, text=True, check=True)
     for kind in ("INTERP", "DYNAMIC"):
         equal(kind in headers.stdout, False, f"{kind} among the program headers")
@@ -239,7 +239,7 @@ def ENV16_nothing_is_forked_or_linked_at_run_time():
 
 
 @case
-def ENV17_nobody_reads_the_answer():
+def nobody_reads_the_answer():
     with FakeAgent(new_path(), answers(output=b"{}")) as agent:
         process = start("ADD", agent.path)
         process.stdout.close()
@@ -249,7 +249,7 @@ def ENV17_nobody_reads_the_answer():
 
 
 @table([("stdin", "0<&-"), ("stdout", "1>&-"), ("stderr", "2>&-"), ("all", "0<&- 1>&- 2>&-")])
-def ENV15_closed_descriptors_are_not_reused(redirections):
+def closed_descriptors_are_not_reused(redirections):
     """The agent must get a namespace and a route socket, and never the runtime's answer."""
     with FakeAgent(new_path(), answers(output=b"{}")) as agent:
         process = start("ADD", agent.path,
@@ -262,14 +262,14 @@ def ENV15_closed_descriptors_are_not_reused(redirections):
 # ---- stdin
 
 @table([("empty", b""), ("no JSON", b"\0\xff\x80{"), ("1 MiB", b"x" * (1 << 20))])
-def CFG_stdin_is_carried_as_it_is(config):
+def stdin_is_carried_as_it_is(config):
     request = carried("ADD", config)
     equal(len(request["config"]), len(config), "length of the configuration")
     equal(request["config"] == config, True, "configuration is the same")
 
 
 @case
-def CFG_stdin_may_come_in_pieces():
+def stdin_may_come_in_pieces():
     with FakeAgent(new_path(), answers(output=b"{}")) as agent:
         process = start("DEL", agent.path)
         for i in range(len(CONFIG)):
@@ -280,12 +280,12 @@ def CFG_stdin_may_come_in_pieces():
 
 
 @case
-def CFG11_too_long():
+def configuration_too_long():
     contains(asks_nobody(7, "ADD", b"x" * ((1 << 20) + 1)), "longer than 1048576", "message")
 
 
 @case
-def CFG2_stdin_cannot_be_read():
+def stdin_cannot_be_read():
     with nobody() as agent:
         directory = os.open(tmp, os.O_RDONLY)
         done = finish(start("ADD", agent.path, stdin=directory))
@@ -353,7 +353,7 @@ def exit_code_is_the_agents(said, wanted):
 
 
 @case
-def RES_large_answer_is_printed_whole():
+def large_answer_is_printed_whole():
     output = b'{"x":"' + b"y" * 3_000_000 + b'"}'
     with FakeAgent(new_path(), answers(output=output)) as agent:
         equal(run("ADD", agent.path).stdout == output, True, "stdout is the answer")
@@ -362,7 +362,7 @@ def RES_large_answer_is_printed_whole():
 @table([("ADD without a result", "ADD", {}, "a result"),
         ("ADD that failed", "ADD", {"exit_code": 1}, "a reason"),
         ("DEL that failed", "DEL", {"exit_code": 1, "error": "because"}, "because")])
-def ERR1_an_answer_without_words_gets_some(command, answer, words):
+def an_answer_without_words_gets_some(command, answer, words):
     with FakeAgent(new_path(), answers(**answer)) as agent:
         contains(run(command, agent.path).problem(100), words, "message")
 
@@ -370,7 +370,7 @@ def ERR1_an_answer_without_words_gets_some(command, answer, words):
 @table([("in pieces", fakeagent.answers_in_pieces(output=b"{}")),
         ("before it is asked", fakeagent.answers_unread(output=b"{}")),
         ("with fields not yet invented", answers(output=b"{}", version=2, not_yet_invented="x"))])
-def SA9_answer(behaviour):
+def odd_answer(behaviour):
     with FakeAgent(new_path(), behaviour) as agent:
         done = run("ADD", agent.path, b"x" * (1 << 20))
         equal((done.code, done.stdout), (0, b"{}"), "end")
@@ -462,7 +462,7 @@ ABSENT = absent_agents()
 @case
 def no_agent_ADD_and_DEL():
     """Together, since each dials for some seconds. containerd takes a DEL whose error has one of
-    the two phrases for done (ERR6), and the address would leak."""
+    the two phrases for done, and the address would leak."""
     begun = time.monotonic()
     running = [(start(command, path, stdin=subprocess.DEVNULL), command, errno)
                for _, path, errno, _ in ABSENT for command in ("ADD", "DEL")]
@@ -528,7 +528,7 @@ def STATUS_not_ready(answer, words):
                            CNI_PATH="dummy"), b'{"cniVersion":"1.0.0"}'),
         ("bare", dict(CNI_CONTAINERID=None, CNI_NETNS=None, CNI_IFNAME=None), b""),
         ("broken environment", dict(CNI_CONTAINERID="///", CNI_IFNAME="a b"), b"{")])
-def VER_without_an_agent(changes, stdin):
+def VERSION_without_an_agent(changes, stdin):
     done = run("VERSION", "/nowhere/at/all", stdin, **changes)
     equal((done.code, done.stderr), (0, b""), "end")
     equal(json.loads(done.stdout), {"cniVersion": "1.1.0", "supportedVersions":
@@ -536,7 +536,7 @@ def VER_without_an_agent(changes, stdin):
 
 
 @case
-def VER_does_not_wait_for_stdin():
+def VERSION_does_not_wait_for_stdin():
     process = start("VERSION", "/nowhere")
     equal(process.wait(WAIT_S), 0, "exit status")  # stdin is open still
     finish(process)

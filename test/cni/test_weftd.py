@@ -23,6 +23,7 @@ mkdir lower upper work disk
 mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work weft-d disk
 echo 2001:db8::7 six >hosts
 mount --bind hosts /etc/hosts
+ip link set lo up
 ip link add uplink type veth peer name cable
 ip addr add 192.0.2.7/24 dev uplink
 ip link set cable up
@@ -105,27 +106,50 @@ def a_route_in_the_range(program):
 
 @case
 @each_program
-def a_peer_without_ipv4(program):
-    equal(refused(program, "--peer=six", "--init"),
-          "err --peer six: no IPv4 address (IPv6 is not carried yet), and with --init each must "
-          "be asked", "the refusal")
+def a_peer_whose_name_is_not_known(program):
+    """It starts, says so, and waits: DNS may come after the network. Then it goes on."""
+    with open(f"/proc/{place.holder.pid}/root/run/hosts", "w") as f:
+        f.write("2001:db8::7 six\n")
+    process = start(program, "--peer=six", "--init")
+    try:
+        wait_for_line(process, "--peer six: it has no IPv4 address (IPv6 is not carried yet) -> "
+                               "asked again every 5 s, going on without it")
+        # An address of this node itself: nobody else is left to be asked.
+        with open(f"/proc/{place.holder.pid}/root/run/hosts", "w") as f:
+            f.write("192.0.2.7 six\n")
+        wait_for_line(process, "--peer six is at 192.0.2.7")
+        wait_for_line(process, "founding a cluster here")
+    finally:
+        end(process)
+
+
+def start(program, *options):
+    return subprocess.Popen(place.argv(*weftd(program, *options)), text=True,
+                            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def wait_for_line(process, text):
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if text in line:
+            return
+    raise AssertionError(f"it ended with {process.wait()}, without {text!r}: {lines}")
+
+
+def end(process):
+    process.kill()
+    process.wait()
+    process.stderr.close()
 
 
 def shared(program):
     """--allow-overlap starts, and says so."""
-    process = subprocess.Popen(place.argv(*weftd(program, "--allow-overlap")), text=True,
-                               stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = start(program, "--allow-overlap")
     try:
-        lines = []
-        for line in process.stderr:
-            lines.append(line)
-            if line.endswith(" -> shared\n"):
-                return
-        raise AssertionError(f"it ended with {process.wait()}: {lines}")
+        wait_for_line(process, " -> shared\n")
     finally:
-        process.kill()
-        process.wait()
-        process.stderr.close()
+        end(process)
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ static void try_environment(struct bytes strings)
 	for (const char *at = pod; *at; at++)
 		must(*at > ' ' && *at <= '~');
 	if (!cni_check_env(&env, &problem)) {
-		must(problem.code == CNI_BAD_ENV);
+		must(problem.code == CNI_BAD_ENVIRONMENT);
 		tell("", &problem);
 		return;
 	}

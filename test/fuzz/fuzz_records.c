@@ -80,7 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 1)
 		return 0;
-	file = (enum store_file)(data[0] & 3);
+	file = (enum store_file)((data[0] & 3) % STORE_FILE_COUNT);
 	rest = (struct bytes){ data + 1, size - 1 };
 	if (!(data[0] & 4)) {
 		read_file(file, rest);

@@ -115,7 +115,7 @@ static void records(struct prng *prng)
 	} kinds[] = {
 		{ "node", STORE_NODE, RECORD_NODE },   { "keeper", STORE_KEEPER, RECORD_KEEPER },
 		{ "alloc", STORE_PODS, RECORD_ALLOC }, { "free", STORE_PODS, RECORD_FREE },
-		{ "token", STORE_PODS, RECORD_TOKEN }, { "peer", STORE_CACHE, RECORD_PEER }
+		{ "token", STORE_PODS, RECORD_TOKEN },
 	};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -131,8 +131,6 @@ static void records(struct prng *prng)
 			do
 				random_rows(prng, &arena, rows);
 			while (!rows->config || rows->n_peers < 1 || rows->n_peers > 3);
-		} else if (kinds[i].type == RECORD_PEER) {
-			record.peer = (struct endpoint){ .ip = { 10 }, .ip_len = 4, .port = 6785 };
 		} else if (kinds[i].type != RECORD_NODE && kinds[i].type != RECORD_TOKEN) {
 			strcpy(record.pod.container_id, "0123abcd");
 			strcpy(record.pod.ifname, "eth0");

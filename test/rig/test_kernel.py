@@ -370,7 +370,7 @@ def check_wiring(kernel):
     must_refuse(kernel, pod, "exists already on the node", host_if=known.host_if)
     must_refuse(kernel, known, "eth0 exists already in the pod's", host_if="wf0123456789ab")
     pod.ip("link add gw type veth peer name gw2\nlink set gw up\naddr add 10.9.9.1/24 dev gw\n"
-           "route add default via 10.9.9.2")
+           "route add default via 10.9.9.2 metric 4294967295")  # nothing comes behind it
     must_refuse(kernel, pod, "the default route")
     must(not has_link(pod, "eth0"), "eth0 was left behind")
     pod.ip("link del gw")

@@ -4,6 +4,7 @@
 A rig that leaves something behind, or that cannot see a lost packet, makes every other test lie."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -28,15 +29,24 @@ with Rig(2) as r:
 """
 
 
+# Nodes and what is named after them, bridges, NATs, tunnel and host ends, directories of a run.
+RIGS_OWN = re.compile(r"(n[0-9]+|nat-n[0-9]+|cut[0-9]+|weft)([-.].*)?$|lan$|beyond$|outside$|"
+                      r"wf[0-9a-f]{12}$")
+
+
 def host_state():
-    """What a rig must never change."""
+    """What a rig must never change. The host's other users go on meanwhile: of links, mounts and
+    namespaces only what a rig calls its own is looked at."""
     def output(*argv):
         return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+    def of_a_rig(names):
+        return sorted(name for name in names if RIGS_OWN.match(name))
     with open("/proc/self/mounts") as f:
-        mounts = f.read()
-    # Names only: the host's own counters and addresses may move meanwhile.
-    links = sorted(l.split(":")[1] for l in output("ip", "-o", "link").splitlines())
-    names = sorted(os.listdir("/run/netns")) if os.path.isdir("/run/netns") else []
+        mounts = of_a_rig(os.path.basename(line.split()[1]) for line in f)
+    links = of_a_rig(line.split()[1].split("@")[0].rstrip(":")
+                     for line in output("ip", "-o", "link").splitlines())
+    names = of_a_rig(os.listdir("/run/netns")) if os.path.isdir("/run/netns") else []
     with open("/proc/sys/net/ipv4/ip_forward") as f:
         forward = f.read()
     return links, mounts, names, os.uname().nodename, forward, output("ip", "route")

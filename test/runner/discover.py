@@ -37,9 +37,9 @@ SIM_RUNS = [
     ("normal", 5, 7, 60),
     ("normal", 6, 12, 30),
     ("normal", 7, 30, 5),
-] + [("long", seed, 3 + seed % 10, 60) for seed in range(100, 140)]
+] + [("long", seed, 3 + seed % 10, 30) for seed in range(100, 140)]
 
-FUZZ_SECONDS = {"quick": 2, "normal": 5, "long": 120}
+FUZZ_SECONDS = {"quick": 2, "normal": 5, "long": 60}
 
 
 class RegistrationError(Exception):

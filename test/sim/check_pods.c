@@ -122,13 +122,13 @@ void checker_sends(struct world *world, struct node *node, const struct message 
 	if (command->op == COMMAND_ATTACH) {
 		watch->attach_nonce = command->attach.nonce;
 		if (watch->token.epoch)
-			world_violation(world, "3.3",
+			world_violation(world, "durable first",
 					"n%u sends ATTACH before its continuity token is gone",
 					node->index + 1);
 		return;
 	}
 	if (watch->node.epoch != command->epoch || watch->node.seq < command->seq)
-		world_violation(world, "3.3",
+		world_violation(world, "durable first",
 				"n%u sends command %" PRIu64
 				" before node.log has it, which is at %" PRIu64,
 				node->index + 1, command->seq, watch->node.seq);
@@ -182,7 +182,7 @@ static void check_added(struct world *world, struct node *node, const struct shi
 					node->index + 1);
 		sandbox->ip = answer->ip;
 	} else if (sandbox->state == SANDBOX_UP && !sandbox->vanished) {
-		world_violation(world, "3.4",
+		world_violation(world, "one ADD",
 				"n%u answers another ADD of the live pod %.12s with success",
 				node->index + 1, shim->container_id);
 	}

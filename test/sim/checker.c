@@ -254,6 +254,7 @@ void checker_step(struct world *world, struct node *node)
 	check_view(world, node);
 	use_look_inside(world, node);
 	use_recount(world, node);
+	ways_check(world, node);
 	if (++world->checker->steps % 16 == 0 && !core_inspect_sound(node->core, text))
 		world_violation(world, "sound", "n%u: %s", node->index + 1, text);
 }

@@ -56,7 +56,6 @@ static const char *file_name(enum store_file file)
 		[STORE_NODE] = "node.log",
 		[STORE_KEEPER] = "keeper.log",
 		[STORE_PODS] = "/run's pods.log",
-		[STORE_CACHE] = "cache",
 	};
 
 	return names[file];

@@ -20,6 +20,7 @@ void kernel_done(struct kernel *kernel)
 	free(kernel->fdb);
 	free(kernel->neigh);
 	free(kernel->routes);
+	free(kernel->members);
 }
 
 /* ---- host ends */
@@ -240,6 +241,11 @@ static bool same_route(const void *a, const void *b)
 	       left->metric == right->metric;
 }
 
+static bool same_member(const void *a, const void *b)
+{
+	return *(const uint32_t *)a == *(const uint32_t *)b;
+}
+
 /* What the kernel holds after a pass: exactly what is wanted (only), or, while the agent does not
  * know all its peers yet, what is wanted and what was there. */
 static void *merge(void *have, size_t *cap, size_t *n, const void *want, size_t n_want,
@@ -264,6 +270,8 @@ void kernel_forward(struct world *world, struct node *node, const struct forward
 {
 	struct kernel *kernel = &node->kernel;
 
+	if (forward->pods_only) /* pods' own rows are not kept here */
+		return;
 	if (forward->node_ip)
 		kernel->node_ip = forward->node_ip;
 	kernel->fdb = merge(kernel->fdb, &kernel->cap_fdb, &kernel->n_fdb, forward->fdb,
@@ -274,8 +282,13 @@ void kernel_forward(struct world *world, struct node *node, const struct forward
 	kernel->routes = merge(kernel->routes, &kernel->cap_routes, &kernel->n_routes,
 			       forward->routes, forward->n_routes, sizeof(*kernel->routes),
 			       same_route, forward->peers_known);
+	kernel->members = merge(kernel->members, &kernel->cap_members, &kernel->n_members,
+				forward->members, forward->n_members, sizeof(*kernel->members),
+				same_member, forward->peers_known);
+	kernel->want_moved = true;
+	kernel->want_whole = forward->peers_known;
 	checker_use_changed(world, node);
-	if (!forward->urgent || kernel->pass_wanted)
+	if (kernel->pass_wanted)
 		return;
 	kernel->pass_wanted = true;
 	world_push(
@@ -303,14 +316,15 @@ void kernel_process_died(struct world *world, struct node *node)
 		end->seen.ip = 0;
 	}
 	kernel->n_ops = 0;
-	kernel->pass_wanted = false;
+	kernel->pass_wanted = kernel->want_moved = false;
 }
 
 void kernel_host_died(struct node *node)
 {
 	struct kernel *kernel = &node->kernel;
 
-	kernel->n_ends = kernel->n_ops = kernel->n_fdb = kernel->n_neigh = kernel->n_routes = 0;
+	kernel->n_ends = kernel->n_ops = kernel->n_fdb = kernel->n_neigh = kernel->n_routes =
+		kernel->n_members = 0;
 	kernel->node_ip = 0;
 	kernel->pass_wanted = false;
 }

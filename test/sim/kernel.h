@@ -31,10 +31,12 @@ struct kernel {
 
 	/* as the passes so far have made it */
 	uint32_t node_ip;
-	size_t n_fdb, n_neigh, n_routes, cap_fdb, cap_neigh, cap_routes;
-	struct want_fdb *fdb;      /* owned */
-	struct want_neigh *neigh;  /* owned */
-	struct want_route *routes; /* owned */
+	size_t n_fdb, n_neigh, n_routes, n_members, cap_fdb, cap_neigh, cap_routes, cap_members;
+	struct want_fdb *fdb;        /* owned */
+	struct want_neigh *neigh;    /* owned */
+	struct want_route *routes;   /* owned */
+	uint32_t *members;           /* owned */
+	bool want_moved, want_whole; /* for the checker: told since it looked; it knew all peers */
 };
 
 struct node;

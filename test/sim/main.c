@@ -1,5 +1,5 @@
 /*
- * sim: the deterministic cluster (protocol.md 4.2). A random run prints one line of JSON; a broken
+ * sim: the deterministic cluster. A random run prints one line of JSON; a broken
  * rule prints the last decisions, the seed and the rule, and exits 1. Stories and mutants: --help.
  */
 #include <errno.h>

@@ -140,11 +140,11 @@ void node_boot(struct world *world, struct node *node)
 
 /* ---- the process: start */
 
-static struct mac vtep_mac(const struct node *node)
+struct mac node_vtep_mac(const struct uid *uid)
 {
 	struct mac mac = { .b = { 0x02 } };
 
-	memcpy(mac.b + 1, node->uid.b, 5);
+	memcpy(mac.b + 1, uid->b, 5);
 	return mac;
 }
 
@@ -157,10 +157,10 @@ static void settings_fill(struct world *world, const struct node *node, struct s
 		.seed = prng_u64(&world->rng[RNG_IDS]),
 		.keeper_id = prng_u64(&world->rng[RNG_IDS]),
 		.boot = node->boot_id,
-		.vtep_mac = vtep_mac(node),
+		.vtep_mac = node_vtep_mac(&node->uid),
 		.agent_version = "sim",
 		.range = world->range,
-		.block_len = 26,
+		.block_len = BLOCK_LEN,
 		.port = NET_PORT,
 		.vxlan_port = NET_PORT,
 		.vni = NET_PORT,

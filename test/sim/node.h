@@ -64,4 +64,5 @@ void node_boot(struct world *world, struct node *node);
 /* Its underlay is as no_underlay and mtu say now. */
 void node_underlay_changed(struct world *world, struct node *node);
 struct instant node_now(const struct world *world, const struct node *node);
+struct mac node_vtep_mac(const struct uid *uid);
 struct node *node_by_uid(struct world *world, const struct uid *uid);

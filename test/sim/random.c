@@ -119,7 +119,8 @@ static bool thirsty(const struct world *world, const struct node *node)
 		size += 63U - (i == 0) - (i == view->n_blocks - 1);
 		used += (uint32_t)__builtin_popcountll(block.used | block.resting);
 	}
-	return blocks < 16 && chosen_count(checker_chosen(world->checker), BLOCK_FREE) > 0 &&
+	return blocks < OWN_BLOCKS_WANTED_MAX &&
+	       chosen_count(checker_chosen(world->checker), BLOCK_FREE) > 0 &&
 	       (blocks == 0 || size - used < (size / 8 > LOW_WATER ? size / 8 : LOW_WATER));
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 /* A random run: rounds of faults and work, each followed by a time in which nothing breaks and
- * everything must come right (protocol.md 4.1, L1 and L3), and every pod that is wanted comes up.
+ * everything must come right (L1 and L3 of checker.h), and every pod that is wanted comes up.
  */
 #include "world.h"
 

@@ -6,7 +6,8 @@
 
 #include "base/vec.h"
 #include "chosen.h"
-#include "core/ledger.h"
+#include "core/inspect.h"
+#include "core/ledger_rows.h"
 #include "node.h"
 #include "watch.h"
 
@@ -185,6 +186,45 @@ static void foreign_block(struct bench *bench)
 	use(bench->world, 199);
 }
 
+/* The first node's core shows no ledger, so nobody is attached. */
+static void way_to_nobody(struct bench *bench)
+{
+	struct node *node = &bench->world->nodes[0];
+	struct want_fdb fdb = { .mac = node_vtep_mac(&bench->world->nodes[1].uid), .dst = 1 };
+	struct forward forward = { .peers_known = true, .n_fdb = 1, .fdb = &fdb };
+
+	node->core = core_new();
+	kernel_forward(bench->world, node, &forward);
+	ways_check(bench->world, node);
+}
+
+/* Attached and heard of, and the block of the route is nobody's. */
+static void way_to_no_owner(struct bench *bench)
+{
+	struct node *node = &bench->world->nodes[0];
+	struct mac mac = node_vtep_mac(&bench->world->nodes[1].uid);
+	struct want_fdb fdb = { .mac = mac, .dst = 1 };
+	struct want_neigh neigh = { .mac = mac, .ip = 2 };
+	struct want_route route = { .dst = { bench->world->range.ip, 26 }, .via = 2 };
+	struct forward forward = { .peers_known = true,
+				   .n_fdb = 1,
+				   .fdb = &fdb,
+				   .n_neigh = 1,
+				   .neigh = &neigh,
+				   .n_routes = 1,
+				   .routes = &route };
+	struct ledger *view;
+
+	node->core = core_new();
+	view = (struct ledger *)(uintptr_t)core_inspect_view(node->core);
+	ledger_found(view, &bench->config);
+	bench->peer.uid = bench->world->nodes[1].uid;
+	bench->peer.changed = 1;
+	ledger_put_peer(view, &bench->peer);
+	kernel_forward(bench->world, node, &forward);
+	ways_check(bench->world, node);
+}
+
 static const struct {
 	const char *what, *rule;
 	void (*commit)(struct bench *bench);
@@ -200,6 +240,8 @@ static const struct {
 	{ "a session changes without a new epoch", "V8", session_changes },
 	{ "a block belongs to nobody who is attached", "V9", owner_is_nobody },
 	{ "a block is owned again before it has cooled", "V11", cools_shortly },
+	{ "the tunnel leads to who is not attached", "ways", way_to_nobody },
+	{ "a route leads to who does not own the block", "ways", way_to_no_owner },
 };
 
 bool selftest_run(void)

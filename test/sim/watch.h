@@ -1,6 +1,7 @@
 #pragma once
 /* What the parts of the checker share: checker.c (processes, views), check_use.c (who uses which
- * address), check_pods.c (records, requests, commands). Nobody else includes this. */
+ * address), check_ways.c (whom the tunnel leads to), check_pods.c (records, requests, commands).
+ * Nobody else includes this. */
 #include "checker.h"
 #include "node.h"
 
@@ -16,7 +17,7 @@ struct watch {             /* what is known of one node from outside */
 	uint64_t *use;     /* owned; addresses in use, 64 a block */
 	uint64_t *resting; /* owned; those that rest in the core's memory, as it was last seen */
 	uint64_t *taken;   /* owned; those that its memory has given */
-	bool *proven; /* owned; per block: confirmed by the rule of protocol.md 3.4, in this process
+	bool *proven;      /* owned; per block: confirmed by the rule V4, in this process
 			 life */
 	size_t n_records, cap_records;
 	struct pod_key *records;   /* owned; pods.log as a reader would find it now */
@@ -52,6 +53,9 @@ const char *watch_dotted(uint32_t ip, char buf[static 16]);
 void use_look_inside(struct world *world, struct node *node);
 void use_recount(struct world *world, struct node *node);
 void use_ledger_moved(struct world *world);
+
+/* check_ways.c: after a step, if what is wanted of the kernel moved. */
+void ways_check(struct world *world, struct node *node);
 
 /* check_pods.c */
 void pods_read_run(struct watch *watch, const struct record *record);

@@ -243,6 +243,21 @@ static void the_range_of_the_disk_wins(void)
 	core_free(world.core);
 }
 
+static void the_block_length_of_the_disk_is_ours(void)
+{
+	struct world world;
+	struct record record = { .type = RECORD_NODE,
+				 .node = { .cluster = { { 5 } },
+					   .range = { .ip = 0x0a200000, .len = 12 },
+					   .block_len = 25 } };
+
+	configure(&world);
+	step(&world, (struct event){ .type = EVENT_SAVED, .saved = &record });
+	start(&world);
+	CHECK(strstr(world.died, "a cluster in /25 blocks, this agent knows /26") != NULL);
+	core_free(world.core);
+}
+
 /* kill -9: the next life reads the same records, in the same boot, and needs nobody. */
 static void goes_on_after_a_crash(void)
 {
@@ -365,6 +380,7 @@ int main(void)
 	RUN(a_full_run_directory_refuses);
 	RUN(what_the_kernel_refuses_is_undone);
 	RUN(the_range_of_the_disk_wins);
+	RUN(the_block_length_of_the_disk_is_ours);
 	RUN(goes_on_after_a_crash);
 	RUN(a_failed_repeat_leaves_nothing);
 	RUN(a_reboot_asks_first);

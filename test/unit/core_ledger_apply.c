@@ -181,7 +181,6 @@ static void attach_other_uid_attached(void)
 	struct reply reply;
 
 	command.observed.not_alive_s = 100000;
-	command.attach.replace = true; /* what an operator allows is a later issue */
 	reply = refused(&ledger, command, OUTCOME_DENIED);
 	CHECK(says(&reply, "the name node-a is in use by the node at 192.0.2.1:6785"));
 	CHECK(says(&reply, "ee970001")); /* the beginning of uid_of(1) */
@@ -356,6 +355,7 @@ static void a_repeat_gets_the_same_answer(void)
 	CHECK_UINT(again.n_blocks, 3);
 	CHECK_MEM(again.blocks, first.blocks, sizeof(first.blocks));
 	CHECK_UINT(again.epoch, 1);
+	CHECK(says(&again, "done already"));
 	CHECK_UINT(owned_by(&ledger, 1), 5);
 	/* Also another command under the same seq: the seq names it. */
 	refused(&ledger, release_of(1, 1, 2, first.blocks[0]), OUTCOME_OK);
@@ -407,6 +407,8 @@ static void acquire_when_nothing_is_left(void)
 	must(&ledger, thaw_of(1, 0));
 	reply = refused(&ledger, acquire_of(2, 1, 1, 1), OUTCOME_NO_SPACE);
 	CHECK_UINT(reply.n_blocks, 0);
+	CHECK(says(&reply, "no block was free when it was asked for"));
+	CHECK_UINT(reply.retry_ms, 5000);
 	must(&ledger, acquire_of(2, 1, 2, 1));
 	check_ledger(&ledger);
 	ledger_done(&ledger);
@@ -453,27 +455,6 @@ static void the_first_grant_is_a_fair_share(void)
 	CHECK_UINT(must(&ledger, command).n_blocks, 1);
 	ledger_done(&ledger);
 }
-
-static void acquire_exactly(void)
-{
-	struct ledger ledger = with_a();
-	struct command command = acquire_of(1, 1, 2, 0);
-	struct reply reply;
-
-	command.acquire.use_exact = true;
-	command.acquire.exact = 33;
-	reply = must(&ledger, command);
-	CHECK(reply.n_blocks == 1 && reply.blocks[0] == 33);
-	command.seq = 3;
-	CHECK_INT(apply(&ledger, command, true).outcome, OUTCOME_NO_SPACE);
-	command.seq = 4;
-	command.acquire.exact = 64;
-	CHECK_INT(apply(&ledger, command, true).outcome, OUTCOME_DENIED);
-	CHECK_UINT(owned_by(&ledger, 1), 3);
-	ledger_done(&ledger);
-}
-
-/* ---- RELEASE, LEAVE, THAW */
 
 static void release_frees_own_blocks_alone(void)
 {
@@ -538,15 +519,14 @@ static void weak_until_somebody_owned_it(void)
 {
 	struct ledger ledger = with_a();
 	struct block_row row = { .state = BLOCK_COOLING, .weak = true };
-	struct command command = acquire_of(1, 1, 2, 1);
 
 	row.changed = ++ledger.version;
 	ledger_put_block(&ledger, 40, &row);
 	must(&ledger, thaw_of(1, 40));
 	CHECK(ledger.blocks[40].state == BLOCK_FREE && ledger.blocks[40].weak);
-	command.acquire.use_exact = true;
-	command.acquire.exact = 40;
-	must(&ledger, command);
+	row = (struct block_row){ .state = BLOCK_OWNED, .owner = uid_of(1) };
+	row.changed = ++ledger.version;
+	ledger_put_block(&ledger, 40, &row);
 	must(&ledger, release_of(1, 1, 3, 40));
 	CHECK(ledger.blocks[40].state == BLOCK_COOLING && !ledger.blocks[40].weak);
 	ledger_done(&ledger);
@@ -580,7 +560,6 @@ int main(void)
 	RUN(acquire_when_nothing_is_left);
 	RUN(acquire_is_bounded);
 	RUN(the_first_grant_is_a_fair_share);
-	RUN(acquire_exactly);
 	RUN(release_frees_own_blocks_alone);
 	RUN(leave_cools_everything);
 	RUN(thaw_is_for_keepers_that_saw_it_cool);

@@ -1,4 +1,4 @@
-/* V7 of protocol.md 4.1: any split, repetition or resumption of the change feed, interleaved with
+/* Any split, repetition or resumption of the change feed, interleaved with
  * new versions in any way, gives the same ledger. */
 #include "ledgers.h"
 

@@ -1,5 +1,6 @@
-/* Random histories of the law, in which every command may come again at any time: V8 and V9 of
- * protocol.md 4.1 after each of them, and each acts at most once. */
+/* Random histories of the law, in which every command may come again at any time: after
+ * each of them epochs have risen and blocks belong to who is attached, and each acts at most once.
+ */
 #include "ledgers.h"
 
 enum { COMMANDS = 3000, SEEDS = 12 };

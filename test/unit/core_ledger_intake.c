@@ -104,7 +104,9 @@ static void rows_that_are_not_the_ledger(void)
 		SPOILT(from, INTAKE_FALSE, s.blocks[1].block ^= 1);
 		SPOILT(from, INTAKE_FALSE, s.feed.rows.n_peers--);
 		SPOILT(from, INTAKE_FALSE, s.feed.rows.n_blocks--);
-		SPOILT(from, INTAKE_FALSE, memcpy(s.peers[0].name, "nobody", 7));
+		/* Who is shown already has a name. */
+		SPOILT(from, from ? INTAKE_REFUSED : INTAKE_FALSE,
+		       memcpy(s.peers[0].name, "nobody", 7));
 	}
 }
 
@@ -131,6 +133,7 @@ static void rows_that_no_ledger_holds(void)
 	for (unsigned from = 0; from <= 40; from += 40) {
 		SPOILT(from, INTAKE_REFUSED, s.peers[0].name[0] = '\0');
 		SPOILT(from, INTAKE_REFUSED, s.peers[0].uid = (struct uid){ 0 });
+		SPOILT(from, INTAKE_REFUSED, s.peers[0].uid = s.peers[1].uid);
 		SPOILT(from, INTAKE_REFUSED, s.peers[0].epoch = 0);
 		SPOILT(from, INTAKE_REFUSED, s.peers[0].status = PEER_STATUS_UNKNOWN);
 		SPOILT(from, INTAKE_REFUSED, s.peers[0].status = (enum peer_status)9);
@@ -315,6 +318,26 @@ static void a_liar_cannot_make_us_hold_more_than_a_ledger(void)
 
 /* ---- from a log */
 
+/* The uid of somebody whom the view shows under another name, which stays. */
+static void a_shown_uid_gets_no_second_name(void)
+{
+	static struct scene s;
+	struct peer_row row;
+
+	scene_init(&s, 40, 60);
+	row = s.view.peers[0];
+	strcpy(row.name, "another");
+	row.changed = s.feed.upto;
+	s.feed.rows = (struct rows){ .n_peers = 1, .peers = &row };
+	spoilt(&s, INTAKE_REFUSED, "a second name");
+	scene_done(&s);
+	scene_init(&s, 40, 60);
+	CHECK(!ledger_overlay(&s.view, 40, s.feed.upto,
+			      &(struct rows){ .n_peers = 1, .peers = &row }));
+	CHECK(same_ledger(&s.view, &s.before));
+	scene_done(&s);
+}
+
 static void overlay_takes_all_or_nothing(void)
 {
 	static struct scene scene;
@@ -365,6 +388,7 @@ int main(void)
 	RUN(an_older_end_does_not_complete_newer_rows);
 	RUN(a_full_copy_mends_a_view);
 	RUN(a_liar_cannot_make_us_hold_more_than_a_ledger);
+	RUN(a_shown_uid_gets_no_second_name);
 	RUN(overlay_takes_all_or_nothing);
 	RUN(overlay_needs_a_config);
 	return check_report();

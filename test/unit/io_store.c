@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "io_fixture.h"
 
@@ -186,13 +188,13 @@ static void lost_is_kept_aside(void)
 	struct world w;
 
 	world_init(&w);
-	REQUIRE(file_replace(&w.disk, "cache", bytes("nonsense"), &err) == 0);
-	CHECK(store_lose(&w.store, STORE_CACHE, 41, &err) == 0);
-	begin(&w, STORE_CACHE, 0);
-	store_append(&w.store, STORE_CACHE, 1, bytes("new"));
+	REQUIRE(file_replace(&w.disk, "keeper.log", bytes("nonsense"), &err) == 0);
+	CHECK(store_lose(&w.store, STORE_KEEPER, 41, &err) == 0);
+	begin(&w, STORE_KEEPER, 0);
+	store_append(&w.store, STORE_KEEPER, 1, bytes("new"));
 	wait_for(&w, 1);
-	check_content(&w.disk, "cache.lost-41", "nonsense");
-	check_content(&w.disk, "cache", "HEADnew");
+	check_content(&w.disk, "keeper.log.lost-41", "nonsense");
+	check_content(&w.disk, "keeper.log", "HEADnew");
 	world_done(&w);
 }
 
@@ -259,6 +261,40 @@ static void full_memory(void)
 	failed_write_leaves_no_trace(STORE_PODS, false);
 }
 
+/* May this thread write to files that are read-only to it? Root may. */
+static void may_override(bool may)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	REQUIRE(syscall(SYS_capget, &header, data) == 0);
+	data[0].effective &= ~(1U << CAP_DAC_OVERRIDE);
+	if (may)
+		data[0].effective |= data[0].permitted & 1U << CAP_DAC_OVERRIDE;
+	REQUIRE(syscall(SYS_capset, &header, data) == 0);
+}
+
+/* The file that a replacement made cannot be opened by its name: it need not be. */
+static void replacement_is_not_opened_again(void)
+{
+	mode_t before;
+	struct world w;
+
+	may_override(false);
+	world_init(&w);
+	begin(&w, STORE_PODS, 0);
+	before = umask(0200);
+	store_replace(&w.store, STORE_PODS, 1, bytes("all"));
+	CHECK_INT(w.errors[0], 0);
+	CHECK(openat(w.run.fd, "pods.log", O_WRONLY | O_CLOEXEC) < 0);
+	store_append(&w.store, STORE_PODS, 2, bytes("more"));
+	CHECK_INT(w.errors[1], 0);
+	umask(before);
+	check_content(&w.run, "pods.log", "HEADallmore");
+	world_done(&w);
+	may_override(true);
+}
+
 static void files_are_private(void)
 {
 	struct stat stat;
@@ -303,6 +339,12 @@ static void others_are_kept_out(void)
 	struct stat stat;
 
 	REQUIRE(chmod(path, 01777) == 0);
+	CHECK_INT(directory_open(&dir, path, &err), -EINVAL);
+	CHECK(strstr(err.text, "everybody shares") != NULL);
+	REQUIRE(fstat(dir.fd, &stat) == 0);
+	CHECK_UINT(stat.st_mode & 07777, 01777);
+	directory_close(&dir);
+	REQUIRE(chmod(path, 0777) == 0);
 	CHECK_INT(directory_open(&dir, path, &err), 0);
 	REQUIRE(fstat(dir.fd, &stat) == 0);
 	CHECK_UINT(stat.st_mode & 07777, 0755);
@@ -348,6 +390,7 @@ int main(void)
 	RUN(too_large_is_not_read);
 	RUN(full_disk);
 	RUN(full_memory);
+	RUN(replacement_is_not_opened_again);
 	RUN(files_are_private);
 	RUN(one_owner_per_directory);
 	RUN(others_are_kept_out);

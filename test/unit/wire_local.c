@@ -189,6 +189,27 @@ static void refusals_take_the_clients_form(void)
 	talk_end(&talk);
 }
 
+/* A runtime sends DEL, a person types it. */
+static void a_duplicate_is_told_how_to_end_it(void)
+{
+	struct answer answer = { .code = ANSWER_DUPLICATE, .text = "there", .details = "send DEL" };
+	const Weft__Local__Answer *read;
+	struct talk talk;
+
+	talk_begin(&talk);
+	put_call(&talk, &add_call);
+	REQUIRE(talk_decode(&talk) == 0);
+	read = talk_read(&talk, local_answer_encode(&talk.request, &answer, &talk.arena));
+	expect_output(read, "{\"cniVersion\":\"1.0.0\",\"code\":101,\"msg\":\"there\","
+			    "\"details\":\"send DEL\"}\n");
+	talk.request.plain = true;
+	read = talk_read(&talk, local_answer_encode(&talk.request, &answer, &talk.arena));
+	CHECK_INT(read->exit_code, 1);
+	CHECK_STR(read->error, "there; 'weftctl detach abc123 --ifname eth0' takes it back, "
+			       "--ifname adds another");
+	talk_end(&talk);
+}
+
 static void del_is_careful_with_words(void)
 {
 	struct call call = add_call;
@@ -425,6 +446,7 @@ int main(void)
 	RUN(add_is_answered);
 	RUN(plain_add_is_answered_with_a_pod);
 	RUN(refusals_take_the_clients_form);
+	RUN(a_duplicate_is_told_how_to_end_it);
 	RUN(del_is_careful_with_words);
 	RUN(del_of_the_impossible_succeeds);
 	RUN(bad_calls_are_refused);

@@ -103,7 +103,6 @@ static inline void random_ping(struct prng *prng, struct ping *ping)
 	ping->members_digest = random_u64(prng);
 	ping->ledger_version = random_u64(prng);
 	ping->ledger_digest = random_u64(prng);
-	ping->answer = random_bool(prng);
 }
 
 static inline void random_member_body(struct prng *prng, struct member_body *body)
@@ -242,7 +241,6 @@ static inline void random_attach(struct prng *prng, struct attach *attach)
 	random_bytes(prng, attach->binding.part, sizeof(attach->binding.part));
 	random_bytes(prng, attach->boot.b, sizeof(attach->boot.b));
 	random_string(prng, attach->node_ref, 0, NODE_REF_MAX, ' ');
-	attach->replace = random_bool(prng);
 }
 
 static inline void random_command(struct prng *prng, struct command *command)
@@ -254,14 +252,12 @@ static inline void random_command(struct prng *prng, struct command *command)
 	if (command->op == COMMAND_ATTACH)
 		random_attach(prng, &command->attach);
 	if (command->op == COMMAND_ACQUIRE)
-		command->acquire = (struct acquire){ random_u32(prng), random_bool(prng),
-						     (uint32_t)prng_below(prng, BLOCKS_MAX) };
+		command->acquire.count = random_u32(prng);
 	if (command->op == COMMAND_RELEASE || command->op == COMMAND_THAW) {
 		command->blocks.n = prng_below(prng, COMMAND_BLOCKS_MAX + 1);
 		for (size_t i = 0; i < command->blocks.n; i++)
 			command->blocks.block[i] = (uint32_t)prng_below(prng, BLOCKS_MAX);
 	}
-	command->no_redirect = random_bool(prng);
 	command->observed.not_alive_s = random_u32(prng);
 	random_endpoint(prng, &command->observed.endpoint);
 	command->observed.members = random_u32(prng);
@@ -364,8 +360,7 @@ static inline bool same_bye(const struct bye *a, const struct bye *b)
 
 static inline bool same_ping(const struct ping *a, const struct ping *b)
 {
-	return SAME(seq) && SAME(members_digest) && SAME(ledger_version) && SAME(ledger_digest) &&
-	       SAME(answer);
+	return SAME(seq) && SAME(members_digest) && SAME(ledger_version) && SAME(ledger_digest);
 }
 
 static inline bool same_member_body(const struct member_body *a, const struct member_body *b)
@@ -450,7 +445,7 @@ static inline bool same_feed(const struct feed *a, const struct feed *b)
 static inline bool same_attach(const struct attach *a, const struct attach *b)
 {
 	return SAME_STRING(name) && SAME(epoch_read) && SAME(nonce) && SAME_BYTES(binding) &&
-	       SAME_BYTES(boot) && SAME_STRING(node_ref) && SAME(replace);
+	       SAME_BYTES(boot) && SAME_STRING(node_ref);
 }
 
 static inline bool same_op(const struct command *a, const struct command *b)
@@ -461,7 +456,7 @@ static inline bool same_op(const struct command *a, const struct command *b)
 	case COMMAND_ATTACH:
 		return same_attach(&a->attach, &b->attach);
 	case COMMAND_ACQUIRE:
-		return SAME(acquire.count) && SAME(acquire.use_exact) && SAME(acquire.exact);
+		return SAME(acquire.count);
 	case COMMAND_RELEASE:
 	case COMMAND_THAW:
 		return same_blocks(a->blocks.block, a->blocks.n, b->blocks.block, b->blocks.n);
@@ -474,7 +469,7 @@ static inline bool same_op(const struct command *a, const struct command *b)
 
 static inline bool same_command(const struct command *a, const struct command *b)
 {
-	return SAME_BYTES(uid) && SAME(epoch) && SAME(seq) && same_op(a, b) && SAME(no_redirect) &&
+	return SAME_BYTES(uid) && SAME(epoch) && SAME(seq) && same_op(a, b) &&
 	       SAME(observed.not_alive_s) && SAME(observed.members) && SAME(observed.cooled) &&
 	       same_endpoint(&a->observed.endpoint, &b->observed.endpoint);
 }

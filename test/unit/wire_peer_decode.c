@@ -190,7 +190,7 @@ static void delta_of(struct probe *p, const struct writer *body)
 	pb_message(&p->w, 1, &member);
 }
 
-/* A relay that knows less passes on all it was told (protocol.md 2.5). */
+/* A relay that knows less passes on all it was told. */
 static void unknown_fields_survive_a_relay(void)
 {
 	uint8_t room[512];

@@ -99,7 +99,6 @@ static void bytes_are_the_protocol(void)
 		0x11, 8,    7,    6,    5,    4,    3,    2,    1,    /* members */
 		0x18, 0xac, 0x02,                                     /* version 300 */
 		0x21, 0x18, 0x17, 0x16, 0x15, 0x14, 0x13, 0x12, 0x11, /* digest */
-		0x28, 0x01,                                           /* answer */
 	};
 	struct message message = { .type = MESSAGE_PING };
 	struct arena arena;
@@ -108,8 +107,7 @@ static void bytes_are_the_protocol(void)
 	message.ping = (struct ping){ .seq = 7,
 				      .members_digest = 0x0102030405060708,
 				      .ledger_version = 300,
-				      .ledger_digest = 0x1112131415161718,
-				      .answer = true };
+				      .ledger_digest = 0x1112131415161718 };
 	arena_init(&arena, ARENA_UNLIMITED);
 	packed = peer_encode(&message, &arena);
 	CHECK_UINT(packed.len, sizeof(ping));

@@ -1,5 +1,5 @@
 /* Logs: there and back, and whatever is cut or flipped gives a prefix or "lost", never anything
- * else. The property of protocol.md 4.3 is held at every byte and every bit. */
+ * else. That is tried at every byte and every bit. */
 #include "wire/records.h"
 
 #include "base/crc32c.h"
@@ -59,11 +59,10 @@ static enum record_type random_type(struct prng *prng, enum store_file file)
 		return RECORD_KEEPER;
 	case STORE_PODS:
 		return (enum record_type)(RECORD_ALLOC + prng_below(prng, 3));
-	case STORE_CACHE:
 	case STORE_FILE_COUNT:
 		break;
 	}
-	return RECORD_PEER;
+	abort();
 }
 
 static void random_record(struct prng *prng, struct arena *arena, enum store_file file,
@@ -87,11 +86,6 @@ static void random_record(struct prng *prng, struct arena *arena, enum store_fil
 		random_bytes(prng, record->token.uid.b, 16);
 		record->token.epoch = random_u32(prng);
 		record->token.seq = random_u64(prng);
-		break;
-	case RECORD_PEER:
-		do
-			random_endpoint(prng, &record->peer);
-		while (record->peer.ip_len == 0);
 		break;
 	}
 }
@@ -131,8 +125,6 @@ static bool same_record(const struct record *a, const struct record *b)
 	case RECORD_TOKEN:
 		return SAME_BYTES(token.boot) && SAME_BYTES(token.uid) && SAME(token.epoch) &&
 		       SAME(token.seq);
-	case RECORD_PEER:
-		return same_endpoint(&a->peer, &b->peer);
 	}
 	return false;
 }
@@ -345,15 +337,10 @@ static void refuse_body(enum store_file file, uint8_t type, const void *body, si
 
 static void nonsense_is_lost(void)
 {
-	static const char peer[] = "cache has a record at byte 8 that makes no sense";
 	static const char node[] = "node.log has a record at byte 8 that makes no sense";
 	static const char pods[] = "pods.log has a record at byte 8 that makes no sense";
 	uint8_t zeroes[600] = { 0 };
 
-	refuse_body(STORE_CACHE, RECORD_PEER, "\5abcde\0\1", 8, peer);
-	refuse_body(STORE_CACHE, RECORD_PEER, "\4abcd\0", 6, peer);
-	refuse_body(STORE_CACHE, RECORD_PEER, "\4abcd\0\1\1", 8, peer);
-	refuse_body(STORE_CACHE, RECORD_PEER, "", 0, peer);
 	/* a string with a 0 in it, one that is too long, one beyond the end */
 	refuse_body(STORE_PODS, RECORD_FREE, "\0\2a\0\0\1e\1\2\3\4", 11, pods);
 	zeroes[1] = CONTAINER_ID_MAX + 1;

@@ -1,0 +1,280 @@
+/* What is told to whom, seen through the door of a core that is number 5. */
+#include "core/gossip.h"
+
+#include "doors.h"
+
+static uint32_t linked(struct door *door, unsigned number)
+{
+	return door_accept(door, door_hello_of(door, number));
+}
+
+/* Two neighbours, and nothing left to say to either. */
+static void between_two(struct door *door, uint32_t *ret_a, uint32_t *ret_b)
+{
+	door_init(door);
+	door_start(door);
+	*ret_a = linked(door, 2);
+	*ret_b = linked(door, 3);
+	door_wait(door, 100);
+	door_forget(door);
+}
+
+/* What was said of this member over this link since door_forget(). */
+static const struct member_update *said_of(const struct door *door, uint32_t link, unsigned number)
+{
+	const struct member_update *last = NULL;
+	struct uid uid = uid_of(number);
+
+	for (size_t i = 0; i < door->n_sent; i++)
+		for (size_t m = 0; m < door->sent[i].n_members; m++)
+			if (door->sent[i].link == link &&
+			    uid_eq(&door->sent[i].members[m].uid, &uid))
+				last = &door->sent[i].members[m];
+	return last;
+}
+
+static size_t deltas(const struct door *door)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < door->n_sent; i++)
+		n += door->sent[i].message.type == MESSAGE_DELTA;
+	return n;
+}
+
+static const char *bye_text_on(const struct door *door, uint32_t link)
+{
+	const struct door_sent *bye = door_sent(door, link, MESSAGE_BYE);
+
+	REQUIRE(bye != NULL);
+	return bye->message.bye.text;
+}
+
+static void a_neighbour_hears_all_of_us(void)
+{
+	const struct member_update *self;
+	uint32_t a, b;
+	struct door door;
+
+	between_two(&door, &a, &b);
+	door_tell(&door, a, door_member_of(9, 1, 1));
+	door_forget(&door);
+	a = linked(&door, 4);
+	self = said_of(&door, a, DOOR_SELF);
+	REQUIRE(self != NULL);
+	CHECK_STR(self->body.name, "node-5");
+	CHECK_UINT(self->body.vtep_ip, 0xc0000200 + DOOR_SELF);
+	CHECK(said_of(&door, a, 9) != NULL);
+	door_done(&door);
+}
+
+static void news_go_to_all_but_who_brought_them(void)
+{
+	uint32_t a, b;
+	struct door door;
+
+	between_two(&door, &a, &b);
+	door_tell(&door, a, door_member_of(9, 1, 1));
+	door_wait(&door, 100);
+	REQUIRE(said_of(&door, b, 9) != NULL);
+	CHECK_UINT(said_of(&door, b, 9)->version, 1);
+	CHECK(said_of(&door, a, 9) == NULL);
+	/* From the other one it is no news: nothing is said again. */
+	door_forget(&door);
+	door_tell(&door, b, door_member_of(9, 1, 1));
+	door_wait(&door, 100);
+	CHECK_UINT(deltas(&door), 0);
+	door_done(&door);
+}
+
+static void the_newer_statement_wins(void)
+{
+	uint32_t a, b;
+	struct door door;
+
+	between_two(&door, &a, &b);
+	door_tell(&door, a, door_member_of(9, 2, 5));
+	door_tell(&door, a, door_member_of(9, 3, 1)); /* a later life says less and counts more */
+	door_wait(&door, 100);
+	CHECK_UINT(said_of(&door, b, 9)->incarnation, 3);
+	/* Who is behind is told, and nobody else. */
+	door_forget(&door);
+	door_tell(&door, b, door_member_of(9, 2, 99));
+	door_wait(&door, 100);
+	REQUIRE(said_of(&door, b, 9) != NULL);
+	CHECK_UINT(said_of(&door, b, 9)->incarnation, 3);
+	CHECK_UINT(said_of(&door, b, 9)->version, 1);
+	CHECK(said_of(&door, a, 9) == NULL);
+	door_done(&door);
+}
+
+/* A mark means "the newest", not one statement: what changes often is said once. */
+static void a_burst_travels_as_its_last(void)
+{
+	uint32_t a, b;
+	struct door door;
+
+	between_two(&door, &a, &b);
+	for (uint64_t version = 1; version <= 50; version++)
+		door_tell(&door, a, door_member_of(9, 1, version));
+	door_wait(&door, 100);
+	CHECK_UINT(said_of(&door, b, 9)->version, 50);
+	CHECK(deltas(&door) <= 3);
+	door_done(&door);
+}
+
+static void nobody_speaks_for_us(void)
+{
+	struct member_update lie = door_member_of(DOOR_SELF, 4, 70);
+	const struct member_update *ours;
+	uint32_t a, b;
+	struct door door;
+
+	between_two(&door, &a, &b);
+	lie.body.vtep_ip = 0x01020304;
+	door_tell(&door, a, lie);
+	door_wait(&door, 100);
+	for (int i = 0; i < 2; i++) {
+		ours = said_of(&door, i ? a : b, DOOR_SELF);
+		REQUIRE(ours != NULL);
+		CHECK_UINT(ours->incarnation, 4);
+		CHECK_UINT(ours->version, 71);
+		CHECK_UINT(ours->body.vtep_ip, 0xc0000200 + DOOR_SELF);
+	}
+	CHECK(door_said(&door, "node-2 has a newer statement about this node than it made itself"));
+	/* A life that cannot be: following it would use the numbers up. */
+	door_forget(&door);
+	door_tell(&door, a, door_member_of(DOOR_SELF, UINT64_MAX, 1));
+	door_wait(&door, 100);
+	CHECK(door_said(&door, "tells of a life of this node that cannot be -> ignored"));
+	CHECK_UINT(deltas(&door), 0);
+	door_done(&door);
+}
+
+static void strangers_are_few(void)
+{
+	uint32_t a, b;
+	struct door door;
+	size_t n = 0;
+
+	between_two(&door, &a, &b);
+	for (unsigned number = 100; number < 100 + STRANGERS_MAX + 50; number++) {
+		door_forget(&door);
+		door_tell(&door, a, door_member_of(number, 1, 1));
+		door_wait(&door, LINK_FLUSH_MS);
+		n += said_of(&door, b, number) != NULL;
+	}
+	/* Our two neighbours said nothing of themselves; we are not counted. */
+	CHECK_UINT(n, STRANGERS_MAX);
+	door_done(&door);
+}
+
+static void digests_that_differ_for_long_are_asked_about(void)
+{
+	struct message ping = { .type = MESSAGE_PING, .ping.members_digest = 12345 };
+	uint32_t a, b;
+	struct door door;
+
+	between_two(&door, &a, &b);
+	door_hear(&door, a, &ping);
+	CHECK(door_sent(&door, a, MESSAGE_WANT_MEMBERS) == NULL); /* news may be on their way */
+	door_wait(&door, GOSSIP_DIFFER_MS);
+	door_hear(&door, a, &ping);
+	CHECK(door_sent(&door, a, MESSAGE_WANT_MEMBERS) != NULL);
+	CHECK(door_sent(&door, b, MESSAGE_WANT_MEMBERS) == NULL);
+	door_done(&door);
+}
+
+static void a_ledger_is_passed_on_and_only_forward(void)
+{
+	struct message old = { .type = MESSAGE_FEED };
+	const struct door_sent *feed;
+	struct arena arena;
+	uint32_t a, b;
+	struct door door;
+
+	between_two(&door, &a, &b);
+	must(&door.ledger, attach_of(2, "node-2", 0, 1, 1));
+	arena_init(&arena, ARENA_UNLIMITED);
+	ledger_feed_next(&door.ledger, 0, 0, 16384, &arena, &old.feed);
+	must(&door.ledger, attach_of(3, "node-3", 0, 1, 1));
+	door_show(&door, a, 0);
+	door_wait(&door, 100);
+	CHECK_UINT(core_inspect_view(door.core)->version, 3);
+	CHECK_UINT(core_inspect_view(door.core)->digest, door.ledger.digest);
+	feed = door_sent(&door, b, MESSAGE_FEED);
+	REQUIRE(feed != NULL);
+	CHECK_UINT(feed->message.feed.upto, 3);
+	CHECK(door_sent(&door, a, MESSAGE_FEED) == NULL);
+	door_hear(&door, b, &old);
+	CHECK_UINT(core_inspect_view(door.core)->version, 3);
+	arena_done(&arena);
+	door_done(&door);
+}
+
+static void a_ledger_that_cannot_be_ours_ends_the_link(void)
+{
+	struct message feed = { .type = MESSAGE_FEED };
+	struct ledger_config config = config_of(20);
+	uint32_t a, b;
+	struct door door;
+
+	between_two(&door, &a, &b);
+	config.block_len = 25;
+	config.changed = 1;
+	feed.feed =
+		(struct feed){ .upto = 1, .cursor = 1, .complete = true, .rows.config = &config };
+	door_hear(&door, a, &feed);
+	CHECK_STR(bye_text_on(&door, a), "its ledger has /25 blocks, this agent knows /26");
+	CHECK_UINT(core_inspect_view(door.core)->version, 0);
+	door_show(&door, b, 0);
+	CHECK_UINT(core_inspect_view(door.core)->version, 1);
+	/* Now we have a cluster. */
+	b = linked(&door, 8);
+	config = config_of(20);
+	config.cluster.b[0] = 0xc2;
+	config.changed = 2;
+	feed.feed = (struct feed){
+		.after = 1, .upto = 2, .cursor = 2, .complete = true, .rows.config = &config
+	};
+	door_hear(&door, b, &feed);
+	CHECK_STR(bye_text_on(&door, b), "its ledger is another cluster's");
+	door_done(&door);
+}
+
+/* What a slow neighbour has not read yet is not sent after: it gets the newest when it reads. */
+static void nothing_queues_behind_a_slow_reader(void)
+{
+	uint32_t a, b;
+	struct door door;
+
+	between_two(&door, &a, &b);
+	door.slow = b;
+	door_tell(&door, a, door_member_of(9, 1, 1));
+	door_wait(&door, 100);
+	CHECK_UINT(said_of(&door, b, 9)->version, 1);
+	door_forget(&door);
+	door_tell(&door, a, door_member_of(9, 1, 2));
+	door_tell(&door, a, door_member_of(9, 1, 3));
+	door_wait(&door, 1000);
+	CHECK(said_of(&door, b, 9) == NULL);
+	door_step(&door, (struct event){ .type = EVENT_LINK_WRITABLE, .link.link = b });
+	REQUIRE(said_of(&door, b, 9) != NULL);
+	CHECK_UINT(said_of(&door, b, 9)->version, 3);
+	door_done(&door);
+}
+
+int main(void)
+{
+	RUN(a_neighbour_hears_all_of_us);
+	RUN(news_go_to_all_but_who_brought_them);
+	RUN(the_newer_statement_wins);
+	RUN(a_burst_travels_as_its_last);
+	RUN(nobody_speaks_for_us);
+	RUN(strangers_are_few);
+	RUN(digests_that_differ_for_long_are_asked_about);
+	RUN(a_ledger_is_passed_on_and_only_forward);
+	RUN(a_ledger_that_cannot_be_ours_ends_the_link);
+	RUN(nothing_queues_behind_a_slow_reader);
+	return check_report();
+}

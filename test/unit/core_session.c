@@ -1,0 +1,381 @@
+/* Our right to command, from ATTACH to LEAVE, seen through the door of a core that is number 5. The
+ * keeper is number 1, played here: it applies what it is sent and shows the ledger. */
+#include "core/session.h"
+
+#include "doors.h"
+
+enum { RETRY_MS = 5000 };
+
+struct cluster {
+	struct door door;
+	uint32_t keeper; /* the link */
+};
+
+/* Linked with the keeper, who has shown its ledger. */
+static void cluster_init(struct cluster *cluster)
+{
+	struct door *door = &cluster->door;
+
+	door_init(door);
+	must(&door->ledger, attach_of(1, "node-1", 0, 1, 1));
+	door_start(door);
+	cluster->keeper = door_accept(door, door_hello_of(door, 1));
+	door_show(door, cluster->keeper, 0);
+}
+
+/* The last command since door_forget(), stamped; op COMMAND_UNKNOWN: none. */
+static struct command commanded(const struct cluster *cluster)
+{
+	const struct door_sent *sent = door_sent(&cluster->door, cluster->keeper, MESSAGE_COMMAND);
+	struct command command = { .op = COMMAND_UNKNOWN };
+
+	if (sent)
+		command = sent->message.command;
+	command.observed = (struct observed){ .endpoint = endpoint_of(DOOR_SELF), .members = 2 };
+	return command;
+}
+
+static size_t commands(const struct door *door)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < door->n_sent; i++)
+		n += door->sent[i].message.type == MESSAGE_COMMAND;
+	return n;
+}
+
+static void show(struct cluster *cluster)
+{
+	door_show(&cluster->door, cluster->keeper, 0);
+}
+
+/* The keeper carries out what was asked last, and shows it. */
+static void carry_out(struct cluster *cluster)
+{
+	struct command command = commanded(cluster);
+
+	REQUIRE(command.op != COMMAND_UNKNOWN);
+	door_forget(&cluster->door);
+	must(&cluster->door.ledger, command);
+	show(cluster);
+}
+
+static void reply(struct cluster *cluster, struct command command, enum outcome outcome,
+		  const char *text)
+{
+	struct message message = { .type = MESSAGE_REPLY,
+				   .reply = { .outcome = outcome, .retry_ms = RETRY_MS } };
+
+	message.reply.seq = command.op == COMMAND_ATTACH ? command.attach.nonce : command.seq;
+	snprintf(message.reply.text, sizeof(message.reply.text), "%s", text);
+	if (outcome == OUTCOME_REDIRECT) {
+		message.reply.has_redirect = true;
+		message.reply.redirect = uid_of(3);
+	}
+	door_hear(&cluster->door, cluster->keeper, &message);
+}
+
+/* Attached, with a block. */
+static void ready(struct cluster *cluster)
+{
+	cluster_init(cluster);
+	carry_out(cluster);
+	carry_out(cluster);
+	REQUIRE(owned_by(&cluster->door.ledger, DOOR_SELF) == 1);
+}
+
+static uint32_t own_block(const struct door *door)
+{
+	struct inspect_block block;
+
+	for (uint32_t i = 0; i < door->ledger.n_blocks; i++)
+		if (core_inspect_block(door->core, i, &block) && block.confirmed)
+			return i;
+	return UINT32_MAX;
+}
+
+static void blocks_come_by_what_the_view_shows(void)
+{
+	struct cluster cluster;
+	struct door *door = &cluster.door;
+	struct command command;
+
+	cluster_init(&cluster);
+	command = commanded(&cluster);
+	CHECK_INT(command.op, COMMAND_ATTACH);
+	CHECK_STR(command.attach.name, "node-5");
+	CHECK_UINT(command.attach.epoch_read, 0);
+	/* The end of the old session is durable before the new one is asked for. */
+	CHECK_UINT(door->n_stores, 2);
+	CHECK(door->stores[0] == STORE_PODS && door->stores[1] == STORE_NODE);
+	CHECK_UINT(core_inspect_epoch(door->core), 0);
+	carry_out(&cluster);
+	CHECK_UINT(core_inspect_epoch(door->core), 1);
+	command = commanded(&cluster);
+	CHECK_INT(command.op, COMMAND_ACQUIRE);
+	CHECK_UINT(command.epoch, 1);
+	CHECK_UINT(command.seq, 1);
+	/* A reply confirms nothing: an ADD still waits. */
+	reply(&cluster, command, OUTCOME_OK, "");
+	(void)door_ask(door, REQUEST_ADD, "pod-a");
+	CHECK_UINT(door->n_answers, 0);
+	CHECK_UINT(own_block(door), UINT32_MAX);
+	carry_out(&cluster);
+	CHECK(own_block(door) != UINT32_MAX);
+	CHECK_UINT(door->n_answers, 1);
+	CHECK_INT(door->answer.code, ANSWER_OK);
+	door_done(door);
+}
+
+static void a_command_is_said_again_until_it_shows(void)
+{
+	struct cluster cluster;
+	struct door *door = &cluster.door;
+
+	cluster_init(&cluster);
+	carry_out(&cluster);
+	door_wait(door, 2500);
+	/* A version in which somebody else did something does not show it. */
+	must(&door->ledger, attach_of(9, "node-9", 0, 1, 1));
+	show(&cluster);
+	door_wait(door, 1500);
+	CHECK(commands(door) >= 3);
+	for (size_t i = 0; i < door->n_sent; i++)
+		if (door->sent[i].message.type == MESSAGE_COMMAND) {
+			CHECK_INT(door->sent[i].message.command.op, COMMAND_ACQUIRE);
+			CHECK_UINT(door->sent[i].message.command.seq, 1);
+		}
+	carry_out(&cluster);
+	door_wait(door, 8000);
+	show(&cluster);
+	door_wait(door, 3000);
+	CHECK_UINT(commands(door), 0);
+	CHECK_UINT(owned_by(&door->ledger, DOOR_SELF), 1);
+	door_done(door);
+}
+
+static void nothing_leaves_before_it_is_durable(void)
+{
+	struct cluster cluster;
+	struct door *door = &cluster.door;
+
+	door_init(door);
+	must(&door->ledger, attach_of(1, "node-1", 0, 1, 1));
+	door->refuse_stores = true;
+	door_start(door);
+	cluster.keeper = door_accept(door, door_hello_of(door, 1));
+	door_show(door, cluster.keeper, 0);
+	CHECK_UINT(commands(door), 0);
+	CHECK(door_said(door, "no space left -> no new block until it can be written"));
+	door->refuse_stores = false;
+	door_wait(door, 6000);
+	CHECK_INT(commanded(&cluster).op, COMMAND_ATTACH);
+	door->refuse_stores = true;
+	carry_out(&cluster);
+	CHECK_UINT(core_inspect_epoch(door->core), 1);
+	CHECK_UINT(commands(door), 0);
+	door->refuse_stores = false;
+	door_wait(door, 6000);
+	CHECK_INT(commanded(&cluster).op, COMMAND_ACQUIRE);
+	/* Nor does a block serve that node.log does not name. */
+	door->refuse_stores = true;
+	carry_out(&cluster);
+	CHECK_UINT(own_block(door), UINT32_MAX);
+	door->refuse_stores = false;
+	door_wait(door, 6000);
+	CHECK(own_block(door) != UINT32_MAX);
+	door_done(door);
+}
+
+static void a_refusal_is_for_the_pod_that_waits(void)
+{
+	struct cluster cluster;
+	struct door *door = &cluster.door;
+	struct answer answer;
+
+	cluster_init(&cluster);
+	reply(&cluster, commanded(&cluster), OUTCOME_DENIED,
+	      "the name node-5 is in use by the node at 192.0.2.77");
+	answer = door_ask(door, REQUEST_ADD, "pod-a");
+	CHECK_UINT(door->n_answers, 1);
+	CHECK_INT(answer.code, ANSWER_TRY_LATER);
+	CHECK(strstr(answer.text, "the name node-5 is in use by the node at 192.0.2.77") != NULL);
+	door_forget(door);
+	door_wait(door, RETRY_MS - 100);
+	CHECK_UINT(commands(door), 0);
+	door_wait(door, 200);
+	CHECK_INT(commanded(&cluster).op, COMMAND_ATTACH);
+	door_done(door);
+}
+
+static void a_command_goes_where_it_is_sent_on(void)
+{
+	struct cluster cluster;
+	struct door *door = &cluster.door;
+	struct command command;
+	uint32_t other;
+
+	cluster_init(&cluster);
+	command = commanded(&cluster);
+	other = door_accept(door, door_hello_of(door, 3));
+	reply(&cluster, command, OUTCOME_REDIRECT, "another node is the keeper");
+	CHECK(door_sent(door, other, MESSAGE_COMMAND) == NULL);
+	door_wait(door, 500);
+	REQUIRE(door_sent(door, other, MESSAGE_COMMAND) != NULL);
+	CHECK_INT(door_sent(door, other, MESSAGE_COMMAND)->message.command.op, COMMAND_ATTACH);
+	/* Replies of anybody who was not asked are nobody's business. */
+	door_forget(door);
+	reply(&cluster, command, OUTCOME_DENIED, "says an old keeper");
+	CHECK(!door_said(door, "says an old keeper"));
+	door_done(door);
+}
+
+static void the_same_boot_goes_on_and_asks_nobody(void)
+{
+	struct cluster cluster;
+	struct door *door = &cluster.door;
+	uint32_t block;
+
+	ready(&cluster);
+	block = own_block(door);
+	door_again(door);
+	door_start(door);
+	CHECK_UINT(core_inspect_epoch(door->core), 1);
+	CHECK_UINT(own_block(door), block);
+	CHECK_INT(door_ask(door, REQUEST_ADD, "pod-a").code, ANSWER_OK);
+	cluster.keeper = door_accept(door, door_hello_of(door, 1));
+	show(&cluster);
+	door_wait(door, 3000);
+	CHECK_UINT(commands(door), 0);
+	door_done(door);
+}
+
+static void another_boot_attaches_anew_to_its_blocks(void)
+{
+	struct cluster cluster;
+	struct door *door = &cluster.door;
+	uint32_t block;
+
+	ready(&cluster);
+	block = own_block(door);
+	door_again(door);
+	door->settings.boot = boot_of(77);
+	door_start(door);
+	CHECK_UINT(core_inspect_epoch(door->core), 0);
+	CHECK_UINT(own_block(door), UINT32_MAX);
+	cluster.keeper = door_accept(door, door_hello_of(door, 1));
+	show(&cluster);
+	CHECK_INT(commanded(&cluster).op, COMMAND_ATTACH);
+	CHECK_UINT(commanded(&cluster).attach.epoch_read, 1);
+	carry_out(&cluster);
+	CHECK_UINT(core_inspect_epoch(door->core), 2);
+	CHECK_UINT(own_block(door), block);
+	CHECK_UINT(commands(door), 0);
+	door_done(door);
+}
+
+/* Killed with a command under way: the next life does not know whether it acted, and never uses its
+ * number again. */
+static void a_command_of_the_last_life_is_not_said_again(void)
+{
+	struct cluster cluster;
+	struct door *door = &cluster.door;
+
+	cluster_init(&cluster);
+	carry_out(&cluster);
+	CHECK_UINT(commanded(&cluster).seq, 1);
+	door_again(door);
+	door_start(door);
+	CHECK_UINT(core_inspect_epoch(door->core), 1);
+	cluster.keeper = door_accept(door, door_hello_of(door, 1));
+	show(&cluster);
+	CHECK_UINT(own_block(door), UINT32_MAX);
+	CHECK_INT(commanded(&cluster).op, COMMAND_ACQUIRE);
+	CHECK_UINT(commanded(&cluster).seq, 2);
+	carry_out(&cluster);
+	CHECK(own_block(door) != UINT32_MAX);
+	door_done(door);
+}
+
+/* Killed a moment earlier, when node.log had the number and the token had not. */
+static void a_token_that_does_not_match_ends_the_session(void)
+{
+	struct cluster cluster;
+	struct door *door = &cluster.door;
+
+	cluster_init(&cluster);
+	carry_out(&cluster);
+	REQUIRE(door->saved[door->n_saved - 1].type == RECORD_TOKEN &&
+		door->saved[door->n_saved - 1].token.seq == 1);
+	door->n_saved--;
+	door_again(door);
+	door_start(door);
+	CHECK_UINT(core_inspect_epoch(door->core), 0);
+	cluster.keeper = door_accept(door, door_hello_of(door, 1));
+	show(&cluster);
+	CHECK_INT(commanded(&cluster).op, COMMAND_ATTACH);
+	CHECK_UINT(commanded(&cluster).attach.epoch_read, 1);
+	carry_out(&cluster);
+	CHECK_UINT(core_inspect_epoch(door->core), 2);
+	door_done(door);
+}
+
+static void a_session_that_another_life_took_is_lost(void)
+{
+	struct cluster cluster;
+	struct door *door = &cluster.door;
+	struct command clone = attach_of(DOOR_SELF, "node-5", 1, 4711, DOOR_SELF);
+
+	ready(&cluster);
+	must(&door->ledger, clone);
+	show(&cluster);
+	CHECK(door_said(door, "the ledger has session 2 of node-5, we have 1 -> attaching anew"));
+	CHECK_UINT(own_block(door), UINT32_MAX);
+	CHECK_INT(commanded(&cluster).op, COMMAND_ATTACH);
+	CHECK_UINT(commanded(&cluster).attach.epoch_read, 2);
+	carry_out(&cluster);
+	CHECK_UINT(core_inspect_epoch(door->core), 3);
+	CHECK(own_block(door) != UINT32_MAX);
+	door_done(door);
+}
+
+static void who_leaves_has_no_pods_and_no_blocks(void)
+{
+	struct cluster cluster;
+	struct door *door = &cluster.door;
+	struct answer answer;
+
+	ready(&cluster);
+	CHECK_INT(door_ask(door, REQUEST_ADD, "pod-a").code, ANSWER_OK);
+	answer = door_ask(door, REQUEST_LEAVE, "");
+	CHECK_INT(answer.code, ANSWER_FAILED);
+	CHECK(strstr(answer.text, "1 pod is still attached here") != NULL);
+	CHECK_INT(door_ask(door, REQUEST_DEL, "pod-a").code, ANSWER_OK);
+	CHECK_INT(door_ask(door, REQUEST_LEAVE, "").code, ANSWER_OK);
+	CHECK_INT(commanded(&cluster).op, COMMAND_LEAVE);
+	/* On its way out already. */
+	CHECK_UINT(own_block(door), UINT32_MAX);
+	carry_out(&cluster);
+	CHECK(door_said(door, "left the cluster -> its blocks cool and become free"));
+	CHECK_UINT(core_inspect_epoch(door->core), 0);
+	CHECK_INT(door_ask(door, REQUEST_ADD, "pod-b").code, ANSWER_TRY_LATER);
+	door_wait(door, 5000);
+	CHECK_UINT(commands(door), 0);
+	door_done(door);
+}
+
+int main(void)
+{
+	RUN(blocks_come_by_what_the_view_shows);
+	RUN(a_command_is_said_again_until_it_shows);
+	RUN(nothing_leaves_before_it_is_durable);
+	RUN(a_refusal_is_for_the_pod_that_waits);
+	RUN(a_command_goes_where_it_is_sent_on);
+	RUN(the_same_boot_goes_on_and_asks_nobody);
+	RUN(another_boot_attaches_anew_to_its_blocks);
+	RUN(a_command_of_the_last_life_is_not_said_again);
+	RUN(a_token_that_does_not_match_ends_the_session);
+	RUN(a_session_that_another_life_took_is_lost);
+	RUN(who_leaves_has_no_pods_and_no_blocks);
+	return check_report();
+}

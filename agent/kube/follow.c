@@ -8,7 +8,7 @@
 enum {
 	REQUEST_MS = 15 * 1000,
 	WATCH_LATE_MS = 30 * 1000, /* after it should have ended by itself */
-	GOOD_WATCH_MS = 10 * 1000, /* lived so long: the trouble is over */
+	GOOD_WATCH_MS = 10 * 1000, /* lived so long: what it said holds */
 	REFUSAL_MAX = 64 << 10,    /* bytes of a Status */
 	ESCAPED = 3,               /* bytes that one of a token takes in a URL */
 };
@@ -43,10 +43,16 @@ static void list_anew(struct follow *follow)
 
 /* ---- what to ask */
 
+static struct instant due(const struct follow *follow)
+{
+	return instant_after(follow->away.due, follow->unsound.due) ? follow->away.due
+								    : follow->unsound.due;
+}
+
 struct instant follow_deadline(const struct follow *follow)
 {
 	if (!follow->asking)
-		return follow->backoff.due;
+		return due(follow);
 	if (follow->state == FOLLOW_WATCHING)
 		return instant_add_ms(follow->heard_at, FOLLOW_SILENCE_MS);
 	return instant_never();
@@ -110,7 +116,7 @@ static void request_watch(const struct follow *follow, struct arena *arena, stru
 bool follow_request(struct follow *follow, struct instant now, struct arena *arena,
 		    struct request *ret)
 {
-	if (follow->asking || !backoff_over(&follow->backoff, now))
+	if (follow->asking || !instant_reached(now, due(follow)))
 		return false;
 	follow->asking = true;
 	follow->began_at = follow->heard_at = now;
@@ -129,18 +135,25 @@ bool follow_is_silent(const struct follow *follow, struct instant now)
 	       instant_reached(now, follow_deadline(follow));
 }
 
-/* The API server answers as one. How often that failed is forgotten later, after a good watch: a
- * list that is always followed by a bad watch must not be asked for without end. */
+/* The API server is there, and answers as one. */
 static void answered(struct follow *follow)
 {
-	follow->backoff.due = (struct instant){ 0 };
+	backoff_reset(&follow->away);
 	if (!follow->trouble_stays)
 		follow->trouble = (struct trouble){ 0 };
 }
 
-static void fail(struct follow *follow, struct instant now, int64_t asked_ms)
+static void refused(struct follow *follow, struct instant now, const struct reply *reply)
 {
-	backoff_fail(&follow->backoff, follow->prng, now, asked_ms);
+	reply_explain(reply, follow->place, what(follow), &follow->trouble);
+	backoff_fail(&follow->away, follow->prng, now, reply->retry_after_ms);
+}
+
+/* Counted apart: a list is large, and who follows it with nonsense, or ends each watch at once, must
+ * not be asked without a pause, while after a time away nothing need wait. */
+static void pause_before_next(struct follow *follow, struct instant now)
+{
+	backoff_fail(&follow->unsound, follow->prng, now, 0);
 }
 
 /* ---- the list */
@@ -198,7 +211,7 @@ static void page_came(struct follow *follow, struct instant now, struct bytes bo
 		answered(follow);
 	} else {
 		list_anew(follow);
-		fail(follow, now, 0);
+		pause_before_next(follow, now);
 	}
 	arena_done(&arena);
 }
@@ -209,17 +222,15 @@ static void list_ended(struct follow *follow, struct instant now, const struct r
 
 	if (whole && reply->code == 200) {
 		page_came(follow, now, reply->body);
-		return;
-	}
-	/* The pages are of one moment, which the API server remembers for five minutes. */
-	if (whole && reply->code == 410 && *follow->next) {
+	} else if (whole && reply->code == 410 && *follow->next) {
+		/* The pages are of one moment, which it remembers for five minutes. */
 		log_line(follow->log, LOG_INFO,
 			 "the API server forgot the list that it was telling (410) -> asked anew");
 		list_anew(follow);
+		pause_before_next(follow, now);
 	} else {
-		reply_explain(reply, follow->place, what(follow), &follow->trouble);
+		refused(follow, now, reply);
 	}
-	fail(follow, now, reply->retry_after_ms);
 }
 
 /* ---- the watch */
@@ -281,8 +292,7 @@ static void take_event(struct follow *follow, const struct kube_event *event)
 	case KUBE_EVENT_BOOKMARK:
 		break;
 	}
-	if (follow->verdict == FOLLOW_GOOD)
-		strcpy(follow->version, event->node.version);
+	strcpy(follow->version, event->node.version);
 }
 
 static void take_line(struct follow *follow, struct bytes line)
@@ -325,21 +335,23 @@ static void watch_ended(struct follow *follow, struct instant now, const struct 
 	bool expired = follow->verdict == FOLLOW_EXPIRED ||
 		       (reply->end == REPLY_ANSWERED && reply->code == 410);
 
-	if (instant_diff_ms(now, follow->began_at) >= GOOD_WATCH_MS)
-		backoff_reset(&follow->backoff);
 	if (expired)
 		log_line(follow->log, LOG_INFO,
 			 "the API server no longer knows what changed since version %s (410) -> "
 			 "listed anew",
 			 follow->version);
-	/* What a watch brought before it was cut off counts; half a line comes again. */
 	else if (follow->verdict == FOLLOW_GOOD && reply->code != 200)
-		reply_explain(reply, follow->place, what(follow), &follow->trouble);
+		refused(follow, now, reply);
 	if (expired || follow->verdict == FOLLOW_NONSENSE ||
 	    follow->trouble.kind == TROUBLE_STRANGE)
 		list_anew(follow);
-	/* Also after a good one: who ends each watch at once must not be asked without a pause. */
-	fail(follow, now, reply->retry_after_ms);
+	if (expired || reply->code == 200) {
+		answered(follow);
+		/* What a watch brought before it was cut off counts; half a line comes again. */
+		if (instant_diff_ms(now, follow->began_at) >= GOOD_WATCH_MS)
+			backoff_reset(&follow->unsound);
+		pause_before_next(follow, now);
+	}
 }
 
 void follow_ended(struct follow *follow, struct instant now, const struct reply *reply)

@@ -44,7 +44,8 @@ struct follow {
 	bool asking;
 	struct instant began_at, heard_at;                             /* this watch */
 	enum { FOLLOW_GOOD, FOLLOW_EXPIRED, FOLLOW_NONSENSE } verdict; /* on it */
-	struct backoff backoff;
+	struct backoff away;    /* it does not answer as it should */
+	struct backoff unsound; /* it does, and what it says does not hold for ten seconds */
 	struct trouble trouble; /* now */
 	bool trouble_stays;     /* until a watch brings something that can be read */
 	const struct place *place;

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { URL_MAX = 100, WORDS_MAX = 100 };
 
@@ -31,7 +32,8 @@ void reply_explain_status(const struct kube_status *status, const struct place *
 
 	name_place(place, url);
 	/* What to do must still have room behind it. */
-	snprintf(words, sizeof(words), "%u%s%.80s", status->code, sep, status->message);
+	snprintf(words, sizeof(words), "%u%s%.80s%s", status->code, sep, status->message,
+		 strlen(status->message) > 80 ? ".." : "");
 	if (status->code == 401)
 		say(ret, TROUBLE_TOKEN,
 		    "%s does not accept the token in %.70s (401) -> is the service account still "

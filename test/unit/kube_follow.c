@@ -406,6 +406,24 @@ static void goes_on_when_the_api_server_was_away(void)
 	away(REPLY_NO_CA, TROUBLE_IDENTITY);
 }
 
+/* What happened meanwhile is often forgotten: the list then comes at once. */
+static void lists_at_once_when_it_was_away_for_long(void)
+{
+	begin_watching();
+	world_wait(&world, 60000);
+	ends(REPLY_CUT, 200);
+	for (int i = 0; i < 12; i++) {
+		wait_for_request();
+		ends(REPLY_UNREACHABLE, 0);
+	}
+	wait_for_request();
+	answer(410, GONE);
+	CHECK_INT(follow.trouble.kind, TROUBLE_NONE);
+	CHECK(wait_for_request() <= 1000);
+	CHECK_STR(world.request.path, "/api/v1/nodes?limit=100");
+	end();
+}
+
 static void list_fails(enum reply_end how, unsigned code, const char *body, enum trouble_kind kind)
 {
 	struct reply reply = world_answer(code, body);
@@ -485,6 +503,7 @@ int main(void)
 	RUN(lists_anew_after_nonsense);
 	RUN(a_watch_that_is_refused);
 	RUN(goes_on_when_the_api_server_was_away);
+	RUN(lists_at_once_when_it_was_away_for_long);
 	RUN(each_way_a_list_fails);
 	RUN(takes_no_more_nodes_than_it_may);
 	return check_report();

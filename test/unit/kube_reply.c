@@ -86,7 +86,7 @@ static void codes(void)
 	     "resource \\\"nodes\\\" in API group \\\"\\\" at the cluster scope",
 	     TROUBLE_RIGHTS,
 	     "the API server at https://10.96.0.1:443 does not let us list nodes (403: nodes is "
-	     "forbidden: User \"system:serviceaccount:weft:weft\" cannot list resource ) -> "
+	     "forbidden: User \"system:serviceaccount:weft:weft\" cannot list resource ..) -> "
 	     "apply Weft's manifest again, which has the roles");
 }
 

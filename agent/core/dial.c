@@ -89,15 +89,22 @@ void dial_greeted(struct core *core, const struct link *link, const struct hello
 {
 	for (size_t i = 0; i < core->dial.n; i++) {
 		struct dial_target *target = &core->dial.targets[i];
+		bool answers = link->dialled && endpoint_eq(&target->endpoint, &link->remote);
 
-		if (!(link->dialled && endpoint_eq(&target->endpoint, &link->remote)) &&
-		    !endpoint_eq(&target->endpoint, &hello->listen) &&
+		if (!answers && !endpoint_eq(&target->endpoint, &hello->listen) &&
 		    !endpoint_eq(&target->endpoint, &link->listens))
 			continue;
-		target->known = target->ended = true;
+		target->known = true;
 		target->uid = hello->uid;
-		target->says_none = says_none;
+		target->answered |= answers;
+		target->ended |= answers;
+		/* Over another link it may take its word back, never give it. */
+		target->says_none = says_none && (answers || target->says_none);
 		target->backoff_ms = DIAL_BACKOFF_FIRST_MS;
+		/* It has just come up: whoever waits for its word asks now. */
+		if (!target->answered && !core_in_cluster(core) &&
+		    endpoint_eq(&target->endpoint, &link->listens))
+			target->next_at = core->out.now;
 	}
 }
 
@@ -204,16 +211,20 @@ static void dial_random(struct core *core, enum link_want want)
 	}
 }
 
-/* A --peer address is dialled for as long as no agent that we are linked to is known to answer
- * there. */
+/* An agent that we are linked to is known to answer there. Before we are of a cluster its own claim
+ * is not enough: the word of each --peer counts, so each is asked. */
+static bool is_reached(const struct core *core, const struct dial_target *target)
+{
+	return target->known && links_with(&core->links, &target->uid) &&
+	       (target->answered || core_in_cluster(core));
+}
+
 static void dial_peers(struct core *core)
 {
 	for (size_t i = 0; i < core->dial.n && in_flight(&core->links) < DIAL_IN_FLIGHT_MAX; i++) {
 		struct dial_target target = core->dial.targets[i];
 
-		if (!target.configured || (target.known && links_with(&core->links, &target.uid)))
-			continue;
-		if (due(core, &target.endpoint))
+		if (target.configured && !is_reached(core, &target) && due(core, &target.endpoint))
 			dial(core, &target.endpoint, LINK_WANT_HIGH);
 	}
 }
@@ -329,8 +340,7 @@ struct instant dial_deadline(const struct core *core)
 		if (target->is_self || !instant_after(target->next_at, core->out.now) ||
 		    !instant_after(at, target->next_at))
 			continue;
-		if (links_to(&core->links, &target->endpoint) ||
-		    (target->known && links_with(&core->links, &target->uid)))
+		if (links_to(&core->links, &target->endpoint) || is_reached(core, target))
 			continue;
 		at = target->next_at;
 	}

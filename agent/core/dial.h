@@ -20,9 +20,10 @@ struct dial_target {
 	struct endpoint endpoint;
 	bool configured; /* from --peer */
 	bool is_self;    /* our own address: never again */
-	bool says_none;  /* it answered: "no cluster here" */
-	bool ended;      /* a dial was answered or failed since this agent started */
-	bool known;      /* it answered: uid is whose address this is */
+	bool answered;   /* it greeted over a dial of ours */
+	bool says_none;  /* ... and said: "no cluster here" */
+	bool ended;      /* a dial of ours was answered or failed since this agent started */
+	bool known;      /* somebody says that this is its address: uid */
 	struct uid uid;
 	struct instant next_at;
 	int64_t backoff_ms;
@@ -43,7 +44,8 @@ struct dial_target *dial_target(struct dial *dial,
 void dial_configured(struct dial *dial, const struct endpoint *endpoint);
 /* Bookkeeping: the dial to this address failed, succeeded, or met somebody of another cluster. */
 void dial_failed(struct core *core, const struct endpoint *endpoint);
-/* Somebody answers at these addresses: the one dialled and the one it says it listens at. */
+/* Somebody answers at the address dialled, and says that it listens at another. Anybody can say
+ * that of any address, so only who answers there is taken to say that there is no cluster. */
 void dial_greeted(struct core *core, const struct link *link, const struct hello *hello,
 		  bool says_none);
 void dial_mismatched(struct core *core, const struct endpoint *endpoint);

@@ -118,7 +118,7 @@ static void failed(struct core *core, const char *text)
 	durable->after = instant_add_ms(core->out.now, DURABLE_RETRY_MS);
 	durable->rewrite = true;
 	durable->token.epoch = 0; /* whatever it says in /run, this life has not proven it */
-	orders_end(core);
+	orders_not_saved(core);
 	session_not_durable(core);
 }
 

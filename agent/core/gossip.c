@@ -1,5 +1,6 @@
 #include "core/gossip.h"
 
+#include "base/text.h"
 #include "core/state.h"
 
 enum { SELF_AHEAD_MAX = 1 << 20 };
@@ -318,15 +319,31 @@ static void hold_against_own(struct core *core, struct link *link, const struct 
 	ledger_done(&scratch);
 }
 
+static struct ledger_only only_ours(const struct core *core)
+{
+	return (struct ledger_only){ .cluster = core->cluster,
+				     .range = core->settings.range,
+				     .block_len = core->settings.block_len };
+}
+
 /* NULL, or why this config can never be ours. */
 static const char *why_foreign(struct core *core, const struct ledger_config *config)
 {
+	struct ledger_only only = only_ours(core);
+	char ours[TEXT_PREFIX_MAX], theirs[TEXT_PREFIX_MAX];
+
+	if (ledger_config_agrees(config, &only))
+		return NULL;
 	if (!uuid_is_zero(&core->cluster) && !uuid_eq(&config->cluster, &core->cluster))
 		return "its ledger is another cluster's";
 	if (config->block_len != BLOCK_LEN)
 		return out_text(&core->out, "its ledger has /%u blocks, this agent knows /%u",
 				config->block_len, BLOCK_LEN);
-	return NULL;
+	text_prefix(ours, core->settings.range.ip, core->settings.range.len);
+	text_prefix(theirs, config->range.ip, config->range.len);
+	return out_text(&core->out,
+			"its ledger is of --range %s, ours is %s: start both with the same", theirs,
+			ours);
 }
 
 void gossip_feed(struct core *core, struct link *link, const struct feed *feed)
@@ -343,6 +360,7 @@ void gossip_feed(struct core *core, struct link *link, const struct feed *feed)
 		link_bye(&core->links, link, BYE_CLUSTER_MISMATCH, foreign, &core->out);
 		return;
 	}
+	link->intake.only = only_ours(core);
 	if (feed->upto > link->has_version)
 		link->has_version = feed->upto;
 	if (keeper_votes(core->keeper))

@@ -207,13 +207,14 @@ void greet_hello(struct core *core, struct link *link, const struct hello *hello
 	}
 	learn(link, hello, core->settings.port);
 	dial_greeted(core, link, hello, uuid_is_zero(&hello->cluster) && !yields_to(core, hello));
-	if (!keep_one(core, link) || !seat(core, link))
-		return;
-	link_move(link, LINK_UP, core->out.now);
-	core->links.opened++;
-	out_trace(&core->out, TRACE_INFO, "link to %s up (%s)", link->name,
-		  link->dialled ? "we dialled" : "it dialled");
-	gossip_link_up(core, link);
+	if (keep_one(core, link) && seat(core, link)) {
+		link_move(link, LINK_UP, core->out.now);
+		core->links.opened++;
+		out_trace(&core->out, TRACE_INFO, "link to %s up (%s)", link->name,
+			  link->dialled ? "we dialled" : "it dialled");
+		gossip_link_up(core, link);
+	}
+	/* Also when the link goes again: its word was heard. */
 	greet_found(core);
 }
 

@@ -71,11 +71,21 @@ uint64_t ledger_digest_recompute(const struct ledger *ledger);
 void ledger_feed_next(const struct ledger *ledger, uint64_t after, uint64_t cursor,
 		      size_t max_bytes, struct arena *arena, struct feed *ret);
 
+/* What a config must agree with before it is shown. */
+struct ledger_only {
+	struct uuid cluster; /* zero: any */
+	struct prefix range;
+	uint8_t block_len; /* 0: any range and length */
+};
+
+bool ledger_config_agrees(const struct ledger_config *config, const struct ledger_only *only);
+
 /* Rows arriving over one link, held back until complete: a view never shows half a version. */
 struct ledger_intake {
-	bool full;       /* a copy from 0: replaces the view instead of adding to it */
-	uint64_t cursor; /* every row with changed <= cursor is in the view or held here */
-	uint64_t upto;   /* the newest version that rows held here come from */
+	struct ledger_only only; /* set by the owner; forgotten by intake_done() alone */
+	bool full;               /* a copy from 0: replaces the view instead of adding to it */
+	uint64_t cursor;         /* every row with changed <= cursor is in the view or held here */
+	uint64_t upto;           /* the newest version that rows held here come from */
 	bool have_config;
 	struct ledger_config config;
 	size_t n_peers, cap_peers, cap_by_name, n_blocks, cap_blocks, cap_by_index;
@@ -92,8 +102,8 @@ enum intake_result {
 	INTAKE_GAP,     /* does not continue what we have: ask again from intake_wants() */
 	INTAKE_FALSE,   /* complete, but the digest is not what the rows give: nothing was taken;
 			   ask for a full copy from 0 */
-	INTAKE_REFUSED, /* breaks a rule (order, version jump over 2^20, other cluster): blame the
-			   peer */
+	INTAKE_REFUSED, /* breaks a rule (order, version jump over 2^20, another cluster or range):
+			   blame the peer */
 };
 
 void intake_init(struct ledger_intake *intake);

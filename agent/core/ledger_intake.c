@@ -45,6 +45,15 @@ static bool config_is_lawful(const struct ledger *ledger, const struct ledger_co
 		ours->range.len == config->range.len && ours->block_len == config->block_len);
 }
 
+bool ledger_config_agrees(const struct ledger_config *config, const struct ledger_only *only)
+{
+	if (!uuid_is_zero(&only->cluster) && !uuid_eq(&config->cluster, &only->cluster))
+		return false;
+	return only->block_len == 0 ||
+	       (config->range.ip == only->range.ip && config->range.len == only->range.len &&
+		config->block_len == only->block_len);
+}
+
 static bool peer_is_lawful(const struct peer_row *row)
 {
 	return row->name[0] != '\0' && !uid_is_zero(&row->uid) && row->epoch > 0 &&
@@ -122,8 +131,12 @@ void intake_done(struct ledger_intake *intake)
 void intake_restart(struct ledger_intake *intake, uint64_t after)
 {
 	/* One per link: what a whole copy took is given back. */
-	if (intake->cap_peers > ROWS_KEPT || intake->cap_blocks > ROWS_KEPT)
+	if (intake->cap_peers > ROWS_KEPT || intake->cap_blocks > ROWS_KEPT) {
+		struct ledger_only only = intake->only;
+
 		intake_done(intake);
+		intake->only = only;
+	}
 	intake->full = after == 0;
 	intake->cursor = intake->upto = after;
 	intake->have_config = false;
@@ -314,15 +327,18 @@ static bool uids_come_once(const struct ledger *base, const struct peer_row *con
 	return true;
 }
 
-/* Every block inside the range, not more peers than a ledger holds, each uid once: what one frame
- * cannot tell. */
+/* Our cluster and range, every block inside it, not more peers than a ledger holds, each uid once:
+ * what one frame cannot tell. The config was looked at when its frame came, but since then another
+ * link may have shown us which cluster is ours. */
 static bool whole_is_lawful(const struct ledger_intake *intake, const struct ledger *base,
-			    const struct news *news)
+			    const struct ledger *shown, const struct news *news)
 {
 	const struct ledger_config *config = news->config ? news->config : &base->config;
 	uint32_t n_blocks;
 
 	if (!news->config && base->version == 0)
+		return false;
+	if (!config_is_lawful(shown, config) || !ledger_config_agrees(config, &intake->only))
 		return false;
 	n_blocks = ledger_block_count(config);
 	for (size_t i = 0; i < intake->n_blocks; i++)
@@ -356,7 +372,7 @@ static enum intake_result finish(struct ledger_intake *intake, struct ledger *le
 	news_of_config(intake, base, &news);
 	news_of_peers(intake, base, &news);
 	news_of_blocks(intake, base, &news);
-	if (!whole_is_lawful(intake, base, &news)) {
+	if (!whole_is_lawful(intake, base, ledger, &news)) {
 		result = INTAKE_REFUSED;
 	} else if (news.digest != feed->digest) {
 		result = INTAKE_FALSE;

@@ -41,6 +41,17 @@ void orders_saved(struct core *core)
 	core->orders.send_at = core->out.now;
 }
 
+/* A number that no command went out with would never show in our row, and the session never be what
+ * the view shows. An ATTACH has none: it has its nonce. */
+void orders_not_saved(struct core *core)
+{
+	struct orders *orders = &core->orders;
+
+	if (orders->state == ORDERS_SAVING && orders->command.op != COMMAND_ATTACH)
+		core->session.seq--;
+	orders_end(core);
+}
+
 /* The command has taken effect when the row's last seq is its own. */
 void orders_settle(struct core *core)
 {

@@ -32,6 +32,8 @@ void orders_init(struct orders *orders);
 void orders_run(struct core *core);
 /* The command in hand is durable: it may leave. */
 void orders_saved(struct core *core);
+/* It could not be made durable and never left: its number is the next one's. */
+void orders_not_saved(struct core *core);
 /* The view may show its effect. */
 void orders_settle(struct core *core);
 /* Drop it, if there is one. */

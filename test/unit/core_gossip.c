@@ -242,6 +242,63 @@ static void a_ledger_that_cannot_be_ours_ends_the_link(void)
 	door_done(&door);
 }
 
+/* It greets with our range, and its ledger owns blocks far outside it. */
+static void a_ledger_of_another_range_leads_nowhere(void)
+{
+	uint32_t a, b;
+	struct door door;
+
+	between_two(&door, &a, &b);
+	ledger_done(&door.ledger);
+	door.ledger = ledger_of(12);
+	must(&door.ledger, attach_of(2, "node-2", 0, 1, 1));
+	door_tell(&door, a, door_member_of(2, 1, 1));
+	door_show(&door, a, 0);
+	CHECK_STR(
+		bye_text_on(&door, a),
+		"its ledger is of --range 10.32.0.0/12, ours is 10.32.0.0/20: start both with the "
+		"same");
+	CHECK_UINT(core_inspect_view(door.core)->version, 0);
+	CHECK_UINT(door.forward.n_routes, 1); /* our own range */
+	door_done(&door);
+}
+
+static void frame_of(struct door *door, const struct ledger *ledger, uint64_t after, uint32_t link)
+{
+	struct message message = { .type = MESSAGE_FEED };
+	struct arena arena;
+
+	arena_init(&arena, ARENA_UNLIMITED);
+	ledger_feed_next(ledger, after, after, 1, &arena, &message.feed);
+	door_hear(door, link, &message);
+	arena_done(&arena);
+}
+
+/* Its config came while any cluster would have done, its last frame comes when one is ours. */
+static void a_transfer_under_way_does_not_change_the_cluster(void)
+{
+	struct ledger_config config = config_of(20);
+	struct ledger other;
+	uint32_t a, b;
+	struct door door;
+
+	between_two(&door, &a, &b);
+	config.cluster.b[0] = 0xc2;
+	ledger_init(&other);
+	ledger_found(&other, &config);
+	must(&other, attach_of(2, "node-2", 0, 1, 1));
+	frame_of(&door, &other, 0, a);
+	CHECK_UINT(core_inspect_view(door.core)->version, 0);
+	door_show(&door, b, 0);
+	CHECK_UINT(core_inspect_view(door.core)->version, 1);
+	frame_of(&door, &other, 1, a);
+	CHECK_UINT(core_inspect_view(door.core)->version, 1);
+	CHECK_UINT(core_inspect_view(door.core)->config.cluster.b[0], 0xc1);
+	CHECK_STR(bye_text_on(&door, a), "ledger rows that break the rules");
+	ledger_done(&other);
+	door_done(&door);
+}
+
 /* What a slow neighbour has not read yet is not sent after: it gets the newest when it reads. */
 static void nothing_queues_behind_a_slow_reader(void)
 {
@@ -275,6 +332,8 @@ int main(void)
 	RUN(digests_that_differ_for_long_are_asked_about);
 	RUN(a_ledger_is_passed_on_and_only_forward);
 	RUN(a_ledger_that_cannot_be_ours_ends_the_link);
+	RUN(a_ledger_of_another_range_leads_nowhere);
+	RUN(a_transfer_under_way_does_not_change_the_cluster);
 	RUN(nothing_queues_behind_a_slow_reader);
 	return check_report();
 }

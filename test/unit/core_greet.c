@@ -254,8 +254,80 @@ static void the_table_is_full_for_some_before_others(void)
 	door_done(&door);
 }
 
+static void start_to_found(struct door *door, size_t n, const struct endpoint *peers)
+{
+	door_init(door);
+	door->settings.init = true;
+	door->settings.new_cluster.b[0] = 0xc1;
+	door->settings.keeper_id = 77;
+	door->settings.peers = peers;
+	door->settings.n_peers = n;
+	door_start(door);
+}
+
+static uint32_t dial_to(const struct door *door, const struct endpoint *to)
+{
+	for (size_t i = door->n_dials; i-- > 0;)
+		if (endpoint_eq(&door->dials[i].to, to))
+			return door->dials[i].link;
+	return 0;
+}
+
+/* Strangers dial and say that they listen where the peers should be: what they say of themselves
+ * founds no second cluster, and keeps nobody from asking the peers. */
+static void only_who_answers_at_a_peer_speaks_for_it(void)
+{
+	struct endpoint peers[] = { endpoint_of(7), endpoint_of(8) };
+	struct door door;
+	struct hello liar;
+
+	start_to_found(&door, 2, peers);
+	for (unsigned i = 0; i < 2; i++) {
+		uint32_t link = LINK_ACCEPTED_BIT | ++door.accepted;
+
+		door_close(&door, dial_to(&door, &peers[i]));
+		liar = door_hello_of(&door, 20 + i);
+		liar.listen = peers[i];
+		door_step(&door,
+			  (struct event){ .type = EVENT_LINK_ACCEPTED,
+					  .link = { .link = link, .from = endpoint_of(99) } });
+		door_greet(&door, link, liar);
+		CHECK(is_up(&door, link));
+	}
+	door.n_dials = 0;
+	door_wait(&door, 3000);
+	CHECK(!door_said(&door, "founding a cluster here"));
+	for (unsigned i = 0; i < 2; i++) {
+		REQUIRE(dial_to(&door, &peers[i]) != 0);
+		door_reach(&door, dial_to(&door, &peers[i]), door_hello_of(&door, 7 + i));
+	}
+	CHECK(door_said(&door, "no --peer knows a cluster -> founding a cluster here"));
+	door_done(&door);
+}
+
+/* It dialled us first: it is asked all the same, and at once. */
+static void a_peer_that_dials_us_is_asked_as_well(void)
+{
+	struct endpoint peer = endpoint_of(7);
+	struct door door;
+	uint32_t dialled;
+
+	start_to_found(&door, 1, &peer);
+	door_close(&door, dial_to(&door, &peer));
+	door_forget(&door);
+	(void)door_accept(&door, door_hello_of(&door, 7));
+	CHECK(!door_said(&door, "founding a cluster here"));
+	dialled = dial_to(&door, &peer);
+	REQUIRE(dialled != 0);
+	door_reach(&door, dialled, door_hello_of(&door, 7));
+	CHECK(door_said(&door, "founding a cluster here"));
+	door_done(&door);
+}
+
 int main(void)
 {
+	RUN(only_who_answers_at_a_peer_speaks_for_it);
+	RUN(a_peer_that_dials_us_is_asked_as_well);
 	RUN(a_peer_is_welcome);
 	RUN(who_cannot_be_one_of_us_is_told_why);
 	RUN(a_dial_that_meets_itself_is_the_last_of_its_kind);

@@ -2,9 +2,13 @@
  * keeper is number 1, played here: it applies what it is sent and shows the ledger. */
 #include "core/session.h"
 
+#include "core/pods.h"
 #include "doors.h"
 
-enum { RETRY_MS = 5000 };
+enum {
+	RETRY_MS = 5000,
+	HUNGRY_PODS = 58, /* of a block: so few are left then that one more is asked for */
+};
 
 struct cluster {
 	struct door door;
@@ -184,6 +188,47 @@ static void nothing_leaves_before_it_is_durable(void)
 	door->refuse_stores = false;
 	door_wait(door, 6000);
 	CHECK(own_block(door) != UINT32_MAX);
+	door_done(door);
+}
+
+static void ask_for_many(struct door *door, enum request_type type)
+{
+	char id[20];
+
+	for (unsigned i = 0; i < HUNGRY_PODS; i++) {
+		snprintf(id, sizeof(id), "pod-%u", i);
+		CHECK_INT(door_ask(door, type, id).code, ANSWER_OK);
+	}
+}
+
+/* A block was to be asked for and could not be: the disk refused. When it is well again nobody
+ * wants the block any more, and the session and its token must be what they were. */
+static void a_command_that_never_left_leaves_no_trace(void)
+{
+	struct cluster cluster;
+	struct door *door = &cluster.door;
+	uint32_t block;
+
+	ready(&cluster);
+	block = own_block(door);
+	door_forget(door);
+	door->refuse_node_log = true;
+	ask_for_many(door, REQUEST_ADD);
+	CHECK(door_said(door, "no space left -> no new block until it can be written"));
+	ask_for_many(door, REQUEST_DEL);
+	door_wait(door, 2 * REST_MS);
+	door->refuse_node_log = false;
+	door_wait(door, 10000);
+	CHECK_UINT(commands(door), 0);
+	/* A record that cannot be written has pods.log written anew, and the token with it. */
+	door->refuse_stores = true;
+	CHECK_INT(door_ask(door, REQUEST_ADD, "pod-x").code, ANSWER_IO);
+	door->refuse_stores = false;
+	door_wait(door, 2 * POD_REWRITE_MS);
+	door_again(door);
+	door_start(door);
+	CHECK_UINT(core_inspect_epoch(door->core), 1);
+	CHECK_UINT(own_block(door), block);
 	door_done(door);
 }
 
@@ -369,6 +414,7 @@ int main(void)
 	RUN(blocks_come_by_what_the_view_shows);
 	RUN(a_command_is_said_again_until_it_shows);
 	RUN(nothing_leaves_before_it_is_durable);
+	RUN(a_command_that_never_left_leaves_no_trace);
 	RUN(a_refusal_is_for_the_pod_that_waits);
 	RUN(a_command_goes_where_it_is_sent_on);
 	RUN(the_same_boot_goes_on_and_asks_nobody);

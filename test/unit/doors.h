@@ -28,7 +28,7 @@ struct door {
 	struct settings settings;
 	struct ledger ledger; /* what the peers show */
 	uint32_t accepted;    /* the last link that a peer dialled */
-	bool refuse_stores;
+	bool refuse_stores, refuse_node_log;
 	uint32_t slow; /* the link whose peer reads nothing; all others read at once */
 
 	size_t n_sent, n_dials, n_stores, n_forwards, n_pods_only, n_wires, n_unwires, n_answers;
@@ -103,11 +103,18 @@ static inline void door_keep_forward(struct door *door, const struct forward *fo
 	keep->pods = NULL;
 }
 
+static inline bool door_refuses(const struct door *door, enum store_file file)
+{
+	return door->refuse_stores || (door->refuse_node_log && file == STORE_NODE);
+}
+
 static inline void door_keep_store(struct door *door, const struct action *action)
 {
 	if (door->n_stores < 64)
 		door->stores[door->n_stores++] = action->store.file;
-	for (size_t i = 0; !door->refuse_stores && i < action->store.n && door->n_saved < 256; i++)
+	if (door_refuses(door, action->store.file))
+		return;
+	for (size_t i = 0; i < action->store.n && door->n_saved < 256; i++)
 		door->saved[door->n_saved++] = action->store.records[i];
 }
 
@@ -145,10 +152,12 @@ static inline struct event door_answer(const struct door *door, const struct act
 		return (struct event){ .type = EVENT_LINK_WRITABLE,
 				       .link.link = action->send.link };
 	if (action->type == ACTION_STORE)
-		return (struct event){ .type = EVENT_STORED,
-				       .stored = { .tag = action->store.tag,
-						   .error = door->refuse_stores ? 28 : 0,
-						   .text = "no space left" } };
+		return (struct event){
+			.type = EVENT_STORED,
+			.stored = { .tag = action->store.tag,
+				    .error = door_refuses(door, action->store.file) ? 28 : 0,
+				    .text = "no space left" }
+		};
 	if (action->type == ACTION_WIRE)
 		return (struct event){ .type = EVENT_POD_WIRED, .pod.job = action->wire->job };
 	if (action->type == ACTION_UNWIRE)

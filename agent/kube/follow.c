@@ -150,8 +150,8 @@ static void refused(struct follow *follow, struct instant now, const struct repl
 	backoff_fail(&follow->away, follow->prng, now, reply->retry_after_ms);
 }
 
-/* Counted apart: a list is large, and who follows it with nonsense, or ends each watch at once, must
- * not be asked without a pause, while after a time away nothing need wait. */
+/* Counted apart: a list is large, and who follows it with nonsense, or ends each watch at once,
+ * must not be asked without a pause, while after a time away nothing need wait. */
 static void pause_before_next(struct follow *follow, struct instant now)
 {
 	backoff_fail(&follow->unsound, follow->prng, now, 0);

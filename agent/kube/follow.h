@@ -25,9 +25,10 @@
 enum {
 	FOLLOW_PAGE = 100, /* nodes: 5 MB of the largest that are common */
 	FOLLOW_WATCH_S = 300,
-	/* From the first event on, a watch brings a bookmark every minute if nothing else (the API
-	 * server's cacher.go and cache_watcher.go): after two lost ones it is dead. Before there may
-	 * be nothing to say for as long as it lasts. A machine that is gone is noticed by TCP. */
+	/* From the first event on, a watch brings a bookmark every minute if nothing else (the
+	 * API server's cacher.go and cache_watcher.go): after two lost ones it is dead. Before
+	 * there may be nothing to say for as long as it lasts. A machine that is gone is noticed
+	 * by TCP. */
 	FOLLOW_SILENCE_MS = 150 * 1000,
 };
 

@@ -53,7 +53,7 @@ struct instant follow_deadline(const struct follow *follow)
 {
 	if (!follow->asking)
 		return due(follow);
-	if (follow->state == FOLLOW_WATCHING)
+	if (follow->state == FOLLOW_WATCHING && follow->bookmarks)
 		return instant_add_ms(follow->heard_at, FOLLOW_SILENCE_MS);
 	return instant_never();
 }
@@ -120,6 +120,7 @@ bool follow_request(struct follow *follow, struct instant now, struct arena *are
 		return false;
 	follow->asking = true;
 	follow->began_at = follow->heard_at = now;
+	follow->bookmarks = false;
 	follow->verdict = FOLLOW_GOOD;
 	lines_done(&follow->lines);
 	if (follow->state == FOLLOW_LISTING)
@@ -149,8 +150,8 @@ static void refused(struct follow *follow, struct instant now, const struct repl
 	backoff_fail(&follow->away, follow->prng, now, reply->retry_after_ms);
 }
 
-/* Counted apart: a list is large, and who follows it with nonsense, or ends each watch at once, must
- * not be asked without a pause, while after a time away nothing need wait. */
+/* Counted apart: a list is large, and who follows it with nonsense, or ends each watch at once,
+ * must not be asked without a pause, while after a time away nothing need wait. */
 static void pause_before_next(struct follow *follow, struct instant now)
 {
 	backoff_fail(&follow->unsound, follow->prng, now, 0);
@@ -290,6 +291,7 @@ static void take_event(struct follow *follow, const struct kube_event *event)
 				    "node %s was deleted -> told to the agent", event->node.name);
 		break;
 	case KUBE_EVENT_BOOKMARK:
+		follow->bookmarks = true;
 		break;
 	}
 	strcpy(follow->version, event->node.version);

@@ -25,9 +25,10 @@
 enum {
 	FOLLOW_PAGE = 100, /* nodes: 5 MB of the largest that are common */
 	FOLLOW_WATCH_S = 300,
-	/* A watch brings a bookmark every minute if nothing else (the API server's cacher.go), so
-	 * two were lost: the stream is dead, or they are not sent and beginning anew costs little.
-	 */
+	/* From the first event on, a watch brings a bookmark every minute if nothing else (the
+	 * API server's cacher.go and cache_watcher.go): after two lost ones it is dead. Before
+	 * there may be nothing to say for as long as it lasts. A machine that is gone is noticed
+	 * by TCP. */
 	FOLLOW_SILENCE_MS = 150 * 1000,
 };
 
@@ -43,6 +44,7 @@ struct follow {
 	struct lines lines;
 	bool asking;
 	struct instant began_at, heard_at;                             /* this watch */
+	bool bookmarks;                                                /* it brings some */
 	enum { FOLLOW_GOOD, FOLLOW_EXPIRED, FOLLOW_NONSENSE } verdict; /* on it */
 	struct backoff away;    /* it does not answer as it should */
 	struct backoff unsound; /* it does, and what it says does not hold for ten seconds */

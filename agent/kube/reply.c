@@ -41,9 +41,8 @@ void reply_explain_status(const struct kube_status *status, const struct place *
 		    url, place->token_file);
 	else if (status->code == 403)
 		say(ret, TROUBLE_RIGHTS,
-		    "%s does not let us %s (%s) -> apply Weft's manifest again, which has the "
-		    "roles",
-		    url, what, words);
+		    "%s does not let us %s (%s) -> if that stays, apply Weft's manifest again", url,
+		    what, words);
 	else if (status->code == 429 || status->code >= 500)
 		say(ret, TROUBLE_BUSY, "%s cannot %s now (%s) -> its log says why", url, what,
 		    words);

@@ -237,7 +237,7 @@ def a_list(*items):
         ("429", refuses(429, message="too many"), "429: too many"),
         ("500", refuses(500, message="etcd is ill"), "500: etcd is ill"),
         ("503 of a proxy", sends("HTTP/1.1 503 No\r\nContent-Length: 2\r\n\r\nno"), "(503)"),
-        ("403", refuses(403, message="nodes is forbidden"), "(403: nodes is forbidden) -> apply")])
+        ("403", refuses(403, message="nodes is forbidden"), "(403: nodes is forbidden) -> if")])
 @each_program
 def a_list_fails(program, plan, words):
     with World(program, plans={LISTED: [plan]}) as (api, agent, kube):

@@ -179,7 +179,9 @@ static void goes_on_where_a_watch_ended(void)
 static void notices_silence(void)
 {
 	begin_watching();
-	world_wait(&world, FOLLOW_SILENCE_MS - 1);
+	/* nothing has happened yet, so there is nothing to say */
+	CHECK(instant_is_never(follow_deadline(&follow)));
+	world_wait(&world, FOLLOW_SILENCE_MS + 1);
 	CHECK(!follow_is_silent(&follow, world.now));
 	CHECK(piece(BOOKMARK("150")));
 	world_wait(&world, FOLLOW_SILENCE_MS - 1);
@@ -187,6 +189,10 @@ static void notices_silence(void)
 	CHECK_INT(instant_diff_ms(follow_deadline(&follow), world.now), 1);
 	world_wait(&world, 1);
 	CHECK(follow_is_silent(&follow, world.now));
+	ends(REPLY_STOPPED, 200);
+	/* of the next one nothing is known */
+	wait_for_request();
+	CHECK(instant_is_never(follow_deadline(&follow)));
 	end();
 }
 

@@ -67,7 +67,7 @@ static void codes(void)
 	     "still there?");
 	code(403, "nodes is forbidden", TROUBLE_RIGHTS,
 	     "the API server at https://10.96.0.1:443 does not let us list nodes (403: nodes is "
-	     "forbidden) -> apply Weft's manifest again, which has the roles");
+	     "forbidden) -> if that stays, apply Weft's manifest again");
 	code(429, "slow down", TROUBLE_BUSY,
 	     "the API server at https://10.96.0.1:443 cannot list nodes now (429: slow down) -> "
 	     "its log says why");
@@ -86,8 +86,8 @@ static void codes(void)
 	     "resource \\\"nodes\\\" in API group \\\"\\\" at the cluster scope",
 	     TROUBLE_RIGHTS,
 	     "the API server at https://10.96.0.1:443 does not let us list nodes (403: nodes is "
-	     "forbidden: User \"system:serviceaccount:weft:weft\" cannot list resource ..) -> "
-	     "apply Weft's manifest again, which has the roles");
+	     "forbidden: User \"system:serviceaccount:weft:weft\" cannot list resource ..) -> if "
+	     "that stays, apply Weft's manifest again");
 }
 
 static void an_answer_that_is_no_status(void)

@@ -17,9 +17,7 @@ enum {
 
 int agent_kernel_open(struct agent *agent, struct err *err)
 {
-	int result = kernel_new(agent->log, &agent->kernel.kernel, err);
-
-	return result == -EPERM ? err_wrap(err, "the agent needs CAP_NET_ADMIN") : result;
+	return kernel_new(agent->log, &agent->kernel.kernel, err);
 }
 
 /* ---- passes */
@@ -185,8 +183,9 @@ void agent_wire(struct agent *agent, const struct wire_pod *pod)
 
 	if (!agent_client_fds(agent, pod->client, fds, &n) || n != LOCAL_FDS_MAX)
 		err_set(&err, ECANCELED, "the runtime hung up");
-	else
-		(void)pods_wire(&sockets, pod, fds[0], fds[1], &err);
+	else if (pods_wire(&sockets, pod, fds[0], fds[1], &err) == 0 &&
+		 !agent_client_fds(agent, pod->client, fds, &n))
+		err_set(&err, ECANCELED, "the runtime hung up meanwhile"); /* nobody would use it */
 	wired(agent, pod->job, &err);
 }
 

@@ -102,6 +102,6 @@ const struct verb verb_attach = {
 		"A namespace may have several, with a --ifname each, and interfaces of others:\n"
 		"the default route that is there stays the way out, and the new interface\n"
 		"carries what is sent from its own address.\n\n"
-		"'weftctl detach NETNS' takes it back.\n",
+		"'weftctl detach NETNS' takes the address and the interface back.\n",
 	.run = run,
 };

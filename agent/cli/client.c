@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cni-shim/talk.h"
@@ -115,6 +116,31 @@ Weft__Local__Answer *client_ask_status(const struct call *call, Weft__Local__Sta
 	return answer;
 }
 
+/* This node first, n2 before n10. */
+static int peer_order(const void *a, const void *b)
+{
+	const Weft__Local__Peer *const *left = a, *const *right = b;
+	int self = (strcmp((*right)->link, "self") == 0) - (strcmp((*left)->link, "self") == 0);
+
+	return self ? self : strverscmp((*left)->name, (*right)->name);
+}
+
+static int pod_order(const void *a, const void *b)
+{
+	const Weft__Local__Pod *const *left = a, *const *right = b;
+
+	return strverscmp((*left)->ip, (*right)->ip);
+}
+
+/* The agent has them in orders of its own. */
+static void sort(Weft__Local__Status *status)
+{
+	if (status->n_peers > 1)
+		qsort(status->peers, status->n_peers, sizeof(status->peers[0]), peer_order);
+	if (status->n_pods > 1)
+		qsort(status->pods, status->n_pods, sizeof(status->pods[0]), pod_order);
+}
+
 enum exit_status client_show_status(const struct call *call, Weft__Local__StatusAsk *ask,
 				    void (*print_text)(const Weft__Local__Status *status),
 				    void (*print_json)(const Weft__Local__Status *status))
@@ -123,6 +149,7 @@ enum exit_status client_show_status(const struct call *call, Weft__Local__Status
 
 	if (!answer)
 		return EXIT_FAILED;
+	sort(answer->status);
 	if (call->json)
 		print_json(answer->status);
 	else

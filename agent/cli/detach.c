@@ -97,7 +97,9 @@ const struct verb verb_detach = {
 	.summary = "take the address and the interface back",
 	.help = "The opposite of attach: names the namespace as attach did, or by the id that\n"
 		"it was given. The namespace itself may be gone already. The address rests\n"
-		"for a minute before another gets it.\n\n"
+		"for a minute before another gets it. Detaching any but the first interface\n"
+		"leaves a rule behind in the namespace (ip rule, preference 8700) that nothing\n"
+		"uses any more; it goes with the namespace, or with the next interface there.\n\n"
 		"  --ifname NAME  which one, if it has several\n",
 	.run = run,
 };

@@ -137,6 +137,15 @@ static enum exit_status refuse_option(const char *word, int known, bool lacks_va
 	return EXIT_USAGE;
 }
 
+static enum exit_status read_text(const char *name, const char **ret)
+{
+	*ret = optarg;
+	if (*optarg)
+		return EXIT_OK;
+	fprintf(stderr, "weftctl: --%s: expected a value, not an empty one\n", name);
+	return EXIT_USAGE;
+}
+
 static enum exit_status read_option(int option, const char *word, struct command_line *line)
 {
 	switch (option) {
@@ -144,11 +153,9 @@ static enum exit_status read_option(int option, const char *word, struct command
 		line->call.socket = optarg;
 		return EXIT_OK;
 	case OPTION_ID:
-		line->call.id = optarg;
-		return EXIT_OK;
+		return read_text("id", &line->call.id);
 	case OPTION_IFNAME:
-		line->call.ifname = optarg;
-		return EXIT_OK;
+		return read_text("ifname", &line->call.ifname);
 	case 'o':
 		return read_output(optarg, &line->call.json);
 	case 'h':

@@ -82,6 +82,7 @@ const struct verb verb_peers = {
 		"\"dialled\" is this node, \"accepted\" the other one, \"none\" that there is no\n"
 		"link, which is normal in clusters above eight nodes. FOR is how long it has\n"
 		"been so, BLOCKS how many address blocks the peer owns. A line below a peer\n"
-		"says what is wrong or different with it.\n",
+		"says what is wrong or different with it. \"not heard of\" is a node that the\n"
+		"ledger names and nobody has told of since this agent started.\n",
 	.run = run,
 };

@@ -80,7 +80,7 @@ static void print_keepers(const Weft__Local__Status *status)
 
 static void print_cluster(const Weft__Local__Status *status)
 {
-	char uuid[UUID_TEXT_SIZE];
+	char uuid[UUID_TEXT_SIZE], blocks[64];
 
 	show_paragraph("range", "%s in blocks of /%u", status->range, status->block_len);
 	if (*uuid_text(uuid, &status->cluster_uuid))
@@ -91,11 +91,12 @@ static void print_cluster(const Weft__Local__Status *status)
 	print_keepers(status);
 	show_paragraph("members", "%u, linked to %u of them", status->members, status->links_up);
 	show_paragraph("pods", "%u", status->pods_up);
-	show_paragraph("addresses",
-		       "%u free, %u resting, in %u %s of this node; %u of %u blocks are free",
+	snprintf(blocks, sizeof(blocks), "; %u of %u blocks are free", status->blocks_free,
+		 status->blocks_total);
+	show_paragraph("addresses", "%u free, %u resting, in %u %s of this node%s",
 		       status->addresses_free, status->addresses_resting, status->blocks_own,
-		       status->blocks_own == 1 ? "block" : "blocks", status->blocks_free,
-		       status->blocks_total);
+		       status->blocks_own == 1 ? "block" : "blocks",
+		       status->blocks_total ? blocks : "");
 }
 
 static void print_kernel(const Weft__Local__Status *status)

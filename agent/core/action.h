@@ -95,6 +95,13 @@ struct want_route {
 	uint32_t src;    /* preferred source; 0: none */
 };
 
+/* A way that the kernel may hold and we cannot say in full: its owner has not been heard of since
+ * we started. Routes inside dst over this next hop stay, and so does what they need. */
+struct keep_way {
+	struct prefix dst;
+	uint32_t via;
+};
+
 struct want_pod {
 	char host_if[IFNAME_LEN_MAX + 1];
 	uint32_t ip;
@@ -115,17 +122,17 @@ struct want_tunnel {
 struct forward {
 	bool pods_only;   /* `pods` are new, all else is as it was and not told again; the next pass
 			   is early enough. False: compare with the kernel now */
-	bool peers_known; /* false (just started): add and change what peers need, remove nothing of
-			     it */
+	bool peers_known; /* false (no ledger yet): remove nothing of what peers need */
 	bool have_tunnel; /* false: no underlay yet, leave the tunnel as it is */
 	struct want_tunnel tunnel;
 	uint32_t node_ip; /* /32 on the tunnel; 0: not known yet, leave what is there */
 	struct prefix range;
 	bool masquerade, masquerade_nodes;
-	size_t n_fdb, n_neigh, n_routes, n_pods, n_members;
+	size_t n_fdb, n_neigh, n_routes, n_keep, n_pods, n_members;
 	const struct want_fdb *fdb;
 	const struct want_neigh *neigh;
 	const struct want_route *routes; /* peers' runs and unreachable ones, not pods' */
+	const struct keep_way *keep;     /* do not overlap */
 	const struct want_pod
 		*pods; /* each: route, neighbour, sysctls, source rule, if its host end exists */
 	const uint32_t *members; /* underlay addresses VXLAN is accepted from */

@@ -49,23 +49,54 @@ static struct dial_target *find(const struct dial *dial, const struct endpoint *
 	return endpoint_eq(&target->endpoint, endpoint) ? target : NULL;
 }
 
-struct dial_target *dial_target(struct dial *dial, const struct endpoint *endpoint)
+static struct dial_target *insert(struct dial *dial, const struct dial_target *target)
 {
-	struct dial_target *known = find(dial, endpoint);
-	size_t at = position(dial, endpoint);
+	size_t at = position(dial, &target->endpoint);
 
-	if (known)
-		return known;
 	dial->by_endpoint = vec_open_gap(dial->by_endpoint, &dial->cap_by_endpoint, dial->n, at,
 					 sizeof(*dial->by_endpoint));
 	dial->by_endpoint[at] = (uint32_t)dial->n;
 	dial->targets = vec_reserve(dial->targets, &dial->cap, dial->n + 1, sizeof(*dial->targets));
-	dial->targets[dial->n] = (struct dial_target){
+	dial->targets[dial->n] = *target;
+	return &dial->targets[dial->n++];
+}
+
+/* Peers name addresses, and members move: what is learnt is bounded. */
+static void make_room(struct dial *dial)
+{
+	size_t n_learnt = 0, n = dial->n, longest = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (dial->targets[i].configured)
+			continue;
+		if (n_learnt++ == 0 ||
+		    instant_after(dial->targets[longest].next_at, dial->targets[i].next_at))
+			longest = i;
+	}
+	if (n_learnt < DIAL_LEARNT_MAX)
+		return;
+	dial->n = 0;
+	for (size_t i = 0; i < n; i++) {
+		struct dial_target target = dial->targets[i];
+
+		if (i != longest)
+			(void)insert(dial, &target);
+	}
+}
+
+struct dial_target *dial_target(struct dial *dial, const struct endpoint *endpoint)
+{
+	struct dial_target *known = find(dial, endpoint);
+	struct dial_target target = {
 		.endpoint = *endpoint,
 		.next_at = { .ms = INT64_MIN },
 		.backoff_ms = DIAL_BACKOFF_FIRST_MS,
 	};
-	return &dial->targets[dial->n++];
+
+	if (known)
+		return known;
+	make_room(dial);
+	return insert(dial, &target);
 }
 
 void dial_configured(struct dial *dial, const struct endpoint *endpoint)
@@ -117,6 +148,18 @@ void dial_mismatched(struct core *core, const struct endpoint *endpoint)
 {
 	dial_target(&core->dial, endpoint)->next_at =
 		instant_add_ms(core->out.now, DIAL_MISMATCH_MS);
+}
+
+void dial_offered(struct core *core, const struct endpoint *endpoint)
+{
+	struct endpoint own = core_listen(core);
+	struct dial_target *target;
+
+	if (endpoint->ip_len == 0 || endpoint_eq(endpoint, &own) || find(&core->dial, endpoint))
+		return;
+	target = dial_target(&core->dial, endpoint);
+	target->offered = true;
+	target->next_at = core->out.now;
 }
 
 void dial_at_once(struct core *core)
@@ -269,6 +312,46 @@ static void dial_platform(struct core *core)
 	}
 }
 
+/* Each once: what a peer names need not be an agent at all. */
+static void dial_offers(struct core *core, enum link_want want)
+{
+	for (size_t i = 0; i < core->dial.n; i++) {
+		struct dial_target *target = &core->dial.targets[i];
+		struct endpoint endpoint = target->endpoint;
+
+		if (!target->offered || !due(core, &endpoint))
+			continue;
+		target->offered = false;
+		dial(core, &endpoint, want);
+		return;
+	}
+}
+
+static bool is_forgotten(const struct core *core, const struct dial_target *target)
+{
+	return !target->configured && !links_to(&core->links, &target->endpoint) &&
+	       !(target->known && links_with(&core->links, &target->uid)) &&
+	       instant_reached(core->out.now, instant_add_ms(target->next_at, DIAL_FORGET_MS));
+}
+
+static void forget(struct core *core)
+{
+	struct dial *dial = &core->dial;
+	size_t n = dial->n, first = 0;
+
+	while (first < n && !is_forgotten(core, &dial->targets[first]))
+		first++;
+	if (first == n)
+		return;
+	dial->n = 0;
+	for (size_t i = 0; i < n; i++) {
+		struct dial_target target = dial->targets[i];
+
+		if (!is_forgotten(core, &target))
+			(void)insert(dial, &target);
+	}
+}
+
 static void dial_keeper(struct core *core)
 {
 	const struct orders *orders = &core->orders;
@@ -309,7 +392,9 @@ void dial_run(struct core *core)
 {
 	size_t up = links_count(&core->links, LINK_UP, true) +
 		    links_count(&core->links, LINK_UP, false);
+	enum link_want want = up < 2 ? LINK_WANT_HIGH : LINK_WANT_LOW;
 
+	forget(core);
 	free_places(core);
 	if (in_flight(&core->links) < DIAL_IN_FLIGHT_MAX)
 		dial_keeper(core);
@@ -318,7 +403,11 @@ void dial_run(struct core *core)
 	for (int i = 0; i < LINK_DIALLED_WANTED; i++)
 		if (wanted(core) < LINK_DIALLED_WANTED &&
 		    in_flight(&core->links) < DIAL_IN_FLIGHT_MAX)
-			dial_random(core, up < 2 ? LINK_WANT_HIGH : LINK_WANT_LOW);
+			dial_random(core, want);
+	for (int i = 0; i < LINK_DIALLED_WANTED; i++)
+		if (wanted(core) < LINK_DIALLED_WANTED &&
+		    in_flight(&core->links) < DIAL_IN_FLIGHT_MAX)
+			dial_offers(core, want);
 	dial_peers(core);
 	dial_platform(core);
 }

@@ -1,8 +1,9 @@
 #pragma once
 /*
  * Whom to dial, and when: the next alive peer in ring order and two at random, the acting keeper
- * while a command waits, every --peer address that no known member answers at, and who has next to
- * no link, some of the platform's nodes. Back-off is per address.
+ * while a command waits, every --peer address that no known member answers at; while links are
+ * wanted also, once, whom a full peer names, and who has next to no link, some of the platform's
+ * nodes. Back-off is per address.
  */
 #include "core/links.h"
 #include "core/members.h"
@@ -14,11 +15,14 @@ enum {
 	 * halves of a small cluster find each other within seconds of healing. */
 	DIAL_BACKOFF_MAX_MS = 10000,
 	DIAL_MISMATCH_MS = 300000,
+	DIAL_FORGET_MS = 300000, /* an address that nobody configured, after it became due */
+	DIAL_LEARNT_MAX = 512,   /* such addresses; the one longest due makes room */
 };
 
 struct dial_target {
 	struct endpoint endpoint;
 	bool configured; /* from --peer */
+	bool offered;    /* by a peer that was full; to be dialled once */
 	bool is_self;    /* our own address: never again */
 	bool answered;   /* it greeted over a dial of ours */
 	bool says_none;  /* ... and said: "no cluster here" */
@@ -54,6 +58,8 @@ void dial_ended(struct core *core, const struct endpoint *endpoint);
 /* Enough of the platform's nodes were asked, and the dials that began are over. */
 bool dial_platform_asked(const struct core *core);
 void dial_is_self(struct core *core, const struct endpoint *endpoint);
+/* A peer without room for us names another that may have some. */
+void dial_offered(struct core *core, const struct endpoint *endpoint);
 /* The world changed: every back-off begins anew. */
 void dial_at_once(struct core *core);
 /* Start what is due. */

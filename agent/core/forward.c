@@ -1,5 +1,6 @@
 #include "core/forward.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/bitmap.h"
@@ -8,13 +9,21 @@
 
 enum { METRIC_LAST = 0xffffffff };
 
+/* To one row of the ledger. */
+struct way {
+	const struct member *member; /* NULL: not reachable */
+	uint32_t via;
+	bool unheard; /* the kernel may know more of it than we do */
+};
+
 struct building {
 	struct core *core;
 	struct forward *forward;
 	struct want_fdb *fdb;
 	struct want_neigh *neigh;
 	struct want_route *routes;
-	size_t cap_routes;
+	struct keep_way *keep;
+	struct way *ways; /* by position in the ledger's peers */
 	uint32_t *members;
 	uint32_t node_ip;
 	struct bitmap hops; /* given in this building, by their last 16 bits */
@@ -87,10 +96,15 @@ static uint32_t run_at(const struct ledger *view, uint32_t block, const struct u
 	return run;
 }
 
+static struct prefix prefix_of_run(const struct building *b, uint32_t block, uint32_t run)
+{
+	return (struct prefix){ .ip = b->forward->range.ip + block * BLOCK_SIZE,
+				.len = (uint8_t)(BLOCK_LEN - __builtin_ctz(run)) };
+}
+
 static void route_run(struct building *b, uint32_t block, uint32_t run, uint32_t via)
 {
-	struct prefix dst = { .ip = b->forward->range.ip + block * BLOCK_SIZE,
-			      .len = (uint8_t)(BLOCK_LEN - __builtin_ctz(run)) };
+	struct prefix dst = prefix_of_run(b, block, run);
 
 	add_route(b, dst, via ? metric_of(b, dst) : METRIC_LAST, via, via ? b->node_ip : 0);
 }
@@ -115,45 +129,86 @@ static void add_peer(struct building *b, const struct member *member, uint32_t v
 	b->members[forward->n_members++] = member->body.vtep_ip;
 }
 
-/* Every peer in order of uid, so that equal states give equal arrays. */
-static void add_peers(struct building *b, uint32_t *via_of_slot)
+struct claim {
+	const struct mac *mac;
+	size_t rank; /* of its uid */
+	struct way *way;
+};
+
+static int claim_cmp(const void *a, const void *b)
 {
-	const struct core *core = b->core;
+	const struct claim *left = a, *right = b;
+	int order = memcmp(left->mac->b, right->mac->b, sizeof(left->mac->b));
+
+	return order ? order : left->rank < right->rank ? -1 : 1;
+}
+
+/* The kernel has one entry for one VTEP MAC. Of several nodes that claim it the one with the
+ * smallest uid has it, on every node alike; to the others there is no way until they take another:
+ * their pods' packets must not go to the wrong node. */
+static void settle_claims(struct claim *claims, size_t n)
+{
+	qsort(claims, n, sizeof(*claims), claim_cmp);
+	for (size_t i = 1; i < n; i++)
+		if (memcmp(claims[i - 1].mac->b, claims[i].mac->b, sizeof(claims[i].mac->b)) == 0)
+			claims[i].way->member = NULL;
+}
+
+static void find_ways(struct building *b)
+{
+	struct core *core = b->core;
 	const struct ledger *view = &core->view;
+	struct claim *claims = out_alloc(&core->out, (view->n_peers + 1) * sizeof(*claims));
+	size_t n = 0;
 
 	for (size_t i = 0; i < view->n_peers; i++) {
 		const struct peer_row *row = &view->peers[view->by_uid[i]];
-		uint32_t via = free_next_hop(b, &row->uid);
-		uint32_t slot = members_find(&core->members, &row->uid);
+		const struct member *member = members_by_uid(&core->members, &row->uid);
+		struct way *way = &b->ways[view->by_uid[i]];
 
-		if (slot == MEMBER_NONE || !reachable(core, row, core->members.slots[slot]))
+		way->via = free_next_hop(b, &row->uid);
+		way->unheard = !reachable(core, row, member);
+		if (way->unheard)
 			continue;
-		via_of_slot[slot] = via;
-		add_peer(b, core->members.slots[slot], via);
+		way->member = member;
+		claims[n++] =
+			(struct claim){ .mac = &member->body.vtep_mac, .rank = i, .way = way };
 	}
+	settle_claims(claims, n);
 }
 
-static void add_routes(struct building *b, const uint32_t *via_of_slot)
+static void add_peers(struct building *b)
+{
+	for (size_t i = 0; i < b->core->view.n_peers; i++)
+		if (b->ways[i].member)
+			add_peer(b, b->ways[i].member, b->ways[i].via);
+}
+
+static void add_run(struct building *b, uint32_t block, uint32_t run, const struct way *way)
+{
+	if (way->member)
+		route_run(b, block, run, way->via);
+	else if (way->unheard)
+		b->keep[b->forward->n_keep++] =
+			(struct keep_way){ .dst = prefix_of_run(b, block, run), .via = way->via };
+}
+
+static void add_routes(struct building *b)
 {
 	struct core *core = b->core;
 	const struct ledger *view = &core->view;
 
 	for (uint32_t block = 0; block < view->n_blocks;) {
 		const struct uid *owner = &view->blocks[block].owner;
-		uint32_t slot, run;
+		const struct peer_row *row = NULL;
+		uint32_t run = 1;
 
-		if (view->blocks[block].state != BLOCK_OWNED ||
-		    uid_eq(owner, &core->settings.uid)) {
-			block++;
-			continue;
+		if (view->blocks[block].state == BLOCK_OWNED && !uid_eq(owner, &core->settings.uid))
+			row = ledger_peer_by_uid(view, owner);
+		if (row) {
+			run = run_at(view, block, owner);
+			add_run(b, block, run, &b->ways[row - view->peers]);
 		}
-		run = run_at(view, block, owner);
-		slot = members_find(&core->members, owner);
-		if (slot == MEMBER_NONE || !via_of_slot[slot])
-			b->forward->peers_known =
-				false; /* the kernel may know more than we do just now */
-		else
-			route_run(b, block, run, via_of_slot[slot]);
 		block += run;
 	}
 }
@@ -222,6 +277,17 @@ static int route_cmp(const void *a, const void *b)
 	return u32_cmp(&left->metric, &right->metric);
 }
 
+/* Two wants with one key would be put right in turn, for ever. */
+static void check_keys(const struct building *b)
+{
+	for (size_t i = 1; i < b->forward->n_fdb; i++)
+		assert(fdb_cmp(&b->fdb[i - 1], &b->fdb[i]) < 0);
+	for (size_t i = 1; i < b->forward->n_neigh; i++)
+		assert(neigh_cmp(&b->neigh[i - 1], &b->neigh[i]) < 0);
+	for (size_t i = 1; i < b->forward->n_routes; i++)
+		assert(route_cmp(&b->routes[i - 1], &b->routes[i]) < 0);
+}
+
 static void finish(struct building *b)
 {
 	struct forward *forward = b->forward;
@@ -230,9 +296,11 @@ static void finish(struct building *b)
 	qsort(b->neigh, forward->n_neigh, sizeof(*b->neigh), neigh_cmp);
 	qsort(b->routes, forward->n_routes, sizeof(*b->routes), route_cmp);
 	qsort(b->members, forward->n_members, sizeof(*b->members), u32_cmp);
+	check_keys(b);
 	forward->fdb = b->fdb;
 	forward->neigh = b->neigh;
 	forward->routes = b->routes;
+	forward->keep = b->keep; /* in order: made in the order of blocks */
 	forward->members = b->members;
 }
 
@@ -264,19 +332,19 @@ static size_t owned_blocks(const struct ledger *view)
 static void build_all(struct core *core, struct forward *forward)
 {
 	struct out *out = &core->out;
-	size_t n = core->members.n + 1;
-	uint32_t *via_of_slot = out_alloc(out, n * sizeof(*via_of_slot));
+	size_t n = core->view.n_peers + 1, owned = owned_blocks(&core->view);
 	struct building b = {
 		.core = core,
 		.forward = forward,
 		.fdb = out_alloc(out, n * sizeof(*b.fdb)),
 		.neigh = out_alloc(out, n * sizeof(*b.neigh)),
 		.members = out_alloc(out, n * sizeof(*b.members)),
+		.routes = out_alloc(out, (owned + core->blocks.n + 1) * sizeof(*b.routes)),
+		.keep = out_alloc(out, (owned + 1) * sizeof(*b.keep)),
+		.ways = out_alloc(out, n * sizeof(*b.ways)),
 		.node_ip = blocks_node_ip(&core->blocks),
 	};
 
-	b.routes = out_alloc(out,
-			     (owned_blocks(&core->view) + core->blocks.n + 1) * sizeof(*b.routes));
 	forward->peers_known = core->view.version > 0;
 	forward->node_ip = b.node_ip;
 	forward->range = core->settings.range;
@@ -284,9 +352,10 @@ static void build_all(struct core *core, struct forward *forward)
 	forward->masquerade_nodes = core->settings.masquerade_nodes;
 	want_tunnel(core, forward);
 	bitmap_init(&b.hops);
-	add_peers(&b, via_of_slot);
+	find_ways(&b);
 	bitmap_done(&b.hops);
-	add_routes(&b, via_of_slot);
+	add_peers(&b);
+	add_routes(&b);
 	add_unreachable(&b);
 	finish(&b);
 }

@@ -3,8 +3,6 @@
 #include "base/text.h"
 #include "core/state.h"
 
-enum { SELF_AHEAD_MAX = 1 << 20 };
-
 static void touch(struct core *core, struct link *link)
 {
 	struct instant idle = instant_add_ms(link->flushed_at, LINK_FLUSH_MS);
@@ -103,22 +101,12 @@ void gossip_link_up(struct core *core, struct link *link)
 }
 
 /* Somebody carries a statement of ours that is newer than what we said: a life whose disk was
- * rolled back, or a clone. Saying something newer still ends it; if a living clone answers in kind,
- * that is an alarm. */
+ * rolled back, a clone, or a lie. Saying something newer still ends it, whatever the numbers are
+ * (members.c); if a living clone answers in kind, that is an alarm. */
 static void outdo(struct core *core, const struct link *link, const struct member_update *update)
 {
-	uint64_t ahead = update->incarnation - core->said.incarnation;
-
-	/* Each life counts one: a jump like this is a lie, and following it would use the numbers
-	 * up. */
-	if (ahead > SELF_AHEAD_MAX || update->version > UINT64_MAX - SELF_AHEAD_MAX) {
-		out_trace(&core->out, TRACE_PEER,
-			  "%s tells of a life of this node that cannot be -> ignored", link->name);
-		return;
-	}
 	core->said.incarnation = update->incarnation;
-	if (update->version > core->said.version)
-		core->said.version = update->version;
+	core->said.version = update->version;
 	gossip_self_changed(core);
 	if (update->body.nonce != core->settings.nonce)
 		clone_met(core, update->body.nonce);
@@ -226,13 +214,12 @@ static void doubt_keeper(struct core *core, const struct link *link, uint64_t ve
 		return;
 	core->keeper_doubted = true;
 	keeper_distrust(core->keeper, &core->out);
-	out_trace(
-		&core->out, TRACE_ERR,
-		"%s shows ledger version %llu, this keeper's own log ends at %llu: the log was "
-		"rolled back -> no more "
-		"votes from here; owned blocks go on serving, new blocks need the keepers rebuilt",
-		link->name, (unsigned long long)version,
-		(unsigned long long)keeper_value(core->keeper)->version);
+	out_trace(&core->out, TRACE_ERR,
+		  "%s shows ledger version %llu, this keeper's own log ends at %llu: the log was "
+		  "rolled back -> no more votes from here, owned blocks go on serving -> rebuild "
+		  "the keepers; if nobody restored this disk, stop that node and restart the agent",
+		  link->name, (unsigned long long)version,
+		  (unsigned long long)keeper_value(core->keeper)->version);
 }
 
 void gossip_ping(struct core *core, struct link *link, const struct ping *ping)
@@ -295,9 +282,30 @@ static void take_feed(struct core *core, struct link *link, const struct feed *f
 	}
 }
 
+/* The digest is no secret, so anybody can make whole rows that fit it: only who is attached in our
+ * own log may speak against it. Of a log that lost all its members nobody can tell. */
+static bool may_contradict(const struct core *core, const struct link *link)
+{
+	const struct peer_row *row = ledger_peer_by_uid(&core->view, &link->uid);
+
+	return row && row->status == PEER_ATTACHED;
+}
+
+/* Chosen by us, as this ledger tells: under the keeper id of our log, not one of another life. */
+static bool names_our_log(const struct core *core, const struct ledger *ledger)
+{
+	const struct ledger_config *config = &ledger->config;
+
+	for (size_t i = 0; i < config->n_keepers; i++)
+		if (uid_eq(&config->keeper_uid[i], &core->settings.uid) &&
+		    config->keeper_id[i] == keeper_id(core->keeper))
+			return true;
+	return false;
+}
+
 /* A voter learns nothing from gossip: it is the source. But whole, digested rows beyond its own
- * value are evidence that its log lost something. A mere number in a PING is not: any peer could
- * silence the keeper with one. */
+ * value, from a member, are evidence that its log lost something. A mere number in a PING is not:
+ * any peer could silence the keeper with one. */
 static void hold_against_own(struct core *core, struct link *link, const struct feed *feed)
 {
 	struct ledger scratch;
@@ -305,12 +313,19 @@ static void hold_against_own(struct core *core, struct link *link, const struct 
 
 	if (feed->upto <= core->view.version)
 		return;
+	if (!may_contradict(core, link)) {
+		out_trace(&core->out, TRACE_PEER,
+			  "%s shows a newer ledger than this keeper's own and is not attached -> "
+			  "not believed",
+			  link->name);
+		return;
+	}
 	ledger_init(&scratch);
 	ledger_copy(&scratch, &core->view);
 	result = intake_feed(&link->intake, &scratch, feed);
 	if (result != INTAKE_MORE)
 		intake_restart(&link->intake, core->view.version);
-	if (result == INTAKE_SHOWN && ledger_is_keeper(&scratch, &core->settings.uid)) {
+	if (result == INTAKE_SHOWN && names_our_log(core, &scratch)) {
 		doubt_keeper(core, link, scratch.version);
 		want_feed(core, link, core->view.version); /* now as everybody else: to show it */
 	} else if (result == INTAKE_GAP) {

@@ -60,37 +60,28 @@ static bool newcomer_stays(const struct core *core, const struct link *old, cons
 	return link->dialled == ours_is_smaller;
 }
 
-/* Returns false when `link` itself had to go. */
-static bool keep_one(struct core *core, struct link *link)
+/* Another link with the same peer; there is one at most. */
+static struct link *twin_of(const struct core *core, const struct link *link)
 {
 	for (size_t i = 0; i < core->links.n; i++) {
 		struct link *old = core->links.items[i];
-		enum bye_reason reason;
 
-		if (old == link || !old->greeted || old->state == LINK_DRAIN ||
-		    !uid_eq(&old->uid, &link->uid))
-			continue;
-		reason = old->dialled == link->dialled || old->incarnation != link->incarnation
-				 ? BYE_SUPERSEDED
-				 : BYE_DUPLICATE;
-		if (!newcomer_stays(core, old, link)) {
-			link_bye(&core->links, link, reason, "we hold another link already",
-				 &core->out);
-			return false;
-		}
-		link_bye(&core->links, old, reason, "a newer link takes its place", &core->out);
+		if (old != link && old->greeted && old->state != LINK_DRAIN &&
+		    uid_eq(&old->uid, &link->uid))
+			return old;
 	}
-	return true;
+	return NULL;
 }
 
-static size_t accepted(const struct links *links, bool for_commands)
+/* Places at the table that are taken, but for this link's. */
+static size_t accepted(const struct links *links, bool for_commands, const struct link *except)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < links->n; i++) {
 		const struct link *link = links->items[i];
 
-		n += !link->dialled && link->state == LINK_UP &&
+		n += link != except && !link->dialled && link->state == LINK_UP &&
 		     (link->want == LINK_WANT_COMMAND) == for_commands;
 	}
 	return n;
@@ -115,23 +106,25 @@ static void say_full(struct core *core, struct link *link)
 	link_drain(link, "no room for another link", &core->out);
 }
 
-static struct link *random_link(struct core *core)
+static struct link *random_link(struct core *core, const struct link *except)
 {
 	size_t start = (size_t)prng_below(&core->prng, core->links.n);
 
 	for (size_t i = 0; i < core->links.n; i++) {
 		struct link *link = core->links.items[(start + i) % core->links.n];
 
-		if (!link->dialled && link->state == LINK_UP && link->want == LINK_WANT_LOW)
+		if (link != except && !link->dialled && link->state == LINK_UP &&
+		    link->want == LINK_WANT_LOW)
 			return link;
 	}
 	return NULL;
 }
 
-/* Room for this accepted link at the table? Makes some for a peer that has nowhere else to go. */
-static bool seat(struct core *core, struct link *link)
+/* Room for this accepted link at the table, once `old` (may be NULL) is closed? Makes some for a
+ * peer that has nowhere else to go. */
+static bool seat(struct core *core, struct link *link, const struct link *old)
 {
-	size_t taken = accepted(&core->links, link->want == LINK_WANT_COMMAND);
+	size_t taken = accepted(&core->links, link->want == LINK_WANT_COMMAND, old);
 	struct link *displaced;
 
 	if (link->dialled || (link->want == LINK_WANT_COMMAND && taken < LINK_COMMAND_PLACES))
@@ -139,7 +132,7 @@ static bool seat(struct core *core, struct link *link)
 	if (link->want != LINK_WANT_COMMAND &&
 	    taken < (link->want == LINK_WANT_HIGH ? LINK_ACCEPTED_HARD : LINK_ACCEPTED_SOFT))
 		return true;
-	displaced = link->want == LINK_WANT_HIGH ? random_link(core) : NULL;
+	displaced = link->want == LINK_WANT_HIGH ? random_link(core, old) : NULL;
 	if (displaced) {
 		link_bye(&core->links, displaced, BYE_REBALANCE,
 			 "its place is needed by a peer with fewer links", &core->out);
@@ -147,6 +140,28 @@ static bool seat(struct core *core, struct link *link)
 	}
 	say_full(core, link);
 	return false;
+}
+
+/* One link with each peer. The old one goes when the new one has its place, not before: else both
+ * could be lost. Returns false when `link` itself had to go. */
+static bool keep_one(struct core *core, struct link *link)
+{
+	struct link *old = twin_of(core, link);
+	enum bye_reason reason;
+
+	if (!old)
+		return seat(core, link, NULL);
+	reason = old->dialled == link->dialled || old->incarnation != link->incarnation
+			 ? BYE_SUPERSEDED
+			 : BYE_DUPLICATE;
+	if (!newcomer_stays(core, old, link)) {
+		link_bye(&core->links, link, reason, "we hold another link already", &core->out);
+		return false;
+	}
+	if (!seat(core, link, old))
+		return false;
+	link_bye(&core->links, old, reason, "a newer link takes its place", &core->out);
+	return true;
 }
 
 static void learn(struct link *link, const struct hello *hello, uint16_t our_port)
@@ -207,7 +222,7 @@ void greet_hello(struct core *core, struct link *link, const struct hello *hello
 	}
 	learn(link, hello, core->settings.port);
 	dial_greeted(core, link, hello, uuid_is_zero(&hello->cluster) && !yields_to(core, hello));
-	if (keep_one(core, link) && seat(core, link)) {
+	if (keep_one(core, link)) {
 		link_move(link, LINK_UP, core->out.now);
 		core->links.opened++;
 		out_trace(&core->out, TRACE_INFO, "link to %s up (%s)", link->name,
@@ -234,7 +249,7 @@ void greet_bye(struct core *core, struct link *link, const struct bye *bye)
 	if (bye->reason == BYE_CLUSTER_MISMATCH && link->dialled)
 		dial_mismatched(core, &link->remote);
 	for (size_t i = 0; link->dialled && bye->reason == BYE_FULL && i < bye->n_try_instead; i++)
-		(void)dial_target(&core->dial, &bye->try_instead[i]);
+		dial_offered(core, &bye->try_instead[i]);
 	if (link->state == LINK_DRAIN)
 		return;
 	link_close(link, out_text(&core->out, "it said goodbye: %s", bye->text), &core->out);

@@ -109,24 +109,44 @@ static void replace(struct members *members, struct member *member, uint64_t inc
 	members->digest += leaf(member);
 }
 
+/* Numbers go round: what is less than half of the circle ahead is newer. So there is no highest
+ * number, and whoever says something absurd of another, (2^64-1, 2^64-1) or anything else, can
+ * always be outdone by the node itself, which says the next one. Any bound on what is believed
+ * would have a highest number that is believed, and who said it would have the last word. Honest
+ * numbers are small, and their order is the plain one. */
+static int order(uint64_t a, uint64_t b)
+{
+	uint64_t ahead = a - b;
+
+	if (ahead == 0)
+		return 0;
+	if (ahead == UINT64_C(1) << 63) /* each is as far ahead of the other: one must win */
+		return a > b ? 1 : -1;
+	return ahead < UINT64_C(1) << 63 ? 1 : -1;
+}
+
 enum merge_result members_merge(struct members *members, const struct member_update *update,
 				struct instant now, uint32_t *ret_slot)
 {
 	uint32_t slot = members_find(members, &update->uid);
 	struct member *member;
+	bool unheard = slot == MEMBER_NONE;
+	int newer;
 
 	*ret_slot = slot;
-	if (slot == MEMBER_NONE && members->n >= MEMBERS_MAX)
+	if (unheard && members->n >= MEMBERS_MAX)
 		return MERGE_FULL;
-	if (slot == MEMBER_NONE)
+	if (unheard)
 		slot = *ret_slot = add(members, &update->uid);
 	member = members->slots[slot];
 	/* Strictly newer: an equal statement is our own echo coming back, and keeping it would send
 	 * it round for ever. */
-	if (update->incarnation == member->incarnation && update->version == member->version)
+	newer = order(update->incarnation, member->incarnation);
+	if (newer == 0)
+		newer = order(update->version, member->version);
+	if (newer == 0 && !unheard)
 		return MERGE_EQUAL;
-	if (update->incarnation < member->incarnation ||
-	    (update->incarnation == member->incarnation && update->version < member->version))
+	if (newer < 0 && !unheard)
 		return MERGE_OLDER;
 	if (members->have_self && slot == members->self)
 		return MERGE_OURS;

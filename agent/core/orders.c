@@ -123,6 +123,20 @@ static struct own_block *surplus(const struct core *core)
 	return blocks_surplus(&core->blocks, core->settings.first_blocks, core->out.now);
 }
 
+/* Asked once, and still so: to ask again would be a new version of the ledger, synced by the keeper
+ * and told to everybody, to say the same. */
+static bool nothing_is_free(const struct core *core)
+{
+	const struct peer_row *row = session_my_row(core);
+
+	if (!row || row->last_reply.outcome != OUTCOME_NO_SPACE)
+		return false;
+	for (uint32_t block = 0; block < core->view.n_blocks; block++)
+		if (core->view.blocks[block].state == BLOCK_FREE)
+			return false;
+	return true;
+}
+
 static void begin_due(struct core *core)
 {
 	struct command command = { 0 };
@@ -142,7 +156,9 @@ static void begin_due(struct core *core)
 		return;
 	}
 	back = surplus(core);
-	if (count) {
+	if (count && nothing_is_free(core)) {
+		core->orders.not_before = instant_add_ms(core->out.now, NO_SPACE_MS);
+	} else if (count) {
 		command.op = COMMAND_ACQUIRE;
 		command.acquire.count = count;
 		begin(core, &command);

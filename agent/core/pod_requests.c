@@ -83,6 +83,8 @@ static void say_no_address(const struct core *core, struct answer *ret)
 			   "give each node a disk and a machine-id of its own",
 			   "another agent runs with this node's identity: no further block is "
 			   "asked for");
+	else if (core->session.state == SESSION_LEFT)
+		answer_say(ret, ANSWER_TRY_LATER, "weftctl status shows this node", "%s", why);
 	else if (counts.confirmed == 0)
 		answer_say(ret, ANSWER_TRY_LATER,
 			   "weftctl status on this node says what it waits for",

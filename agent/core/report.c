@@ -100,9 +100,55 @@ static uint32_t *count_blocks(struct core *core)
 	return counts;
 }
 
+/* Of each row; one walk, and neighbours mostly have one owner. */
+static uint32_t *count_blocks_of_rows(struct core *core)
+{
+	uint32_t *counts = out_alloc(&core->out, (core->view.n_peers + 1) * sizeof(*counts));
+	const struct peer_row *row = NULL;
+
+	for (uint32_t block = 0; block < core->view.n_blocks; block++) {
+		const struct block_row *of = &core->view.blocks[block];
+
+		if (of->state != BLOCK_OWNED)
+			continue;
+		if (!row || !uid_eq(&row->uid, &of->owner))
+			row = ledger_peer_by_uid(&core->view, &of->owner);
+		if (row)
+			counts[row - core->view.peers]++;
+	}
+	return counts;
+}
+
+/* A node that is down is looked for just when it is: what the ledger has of it is shown. */
+static void add_not_heard_of(struct core *core, struct status_report *report,
+			     struct status_peer *peers)
+{
+	const uint32_t *counts = count_blocks_of_rows(core);
+
+	for (size_t i = 0; i < core->view.n_peers; i++) {
+		const struct peer_row *row = &core->view.peers[i];
+		const struct member *member = members_by_uid(&core->members, &row->uid);
+
+		if (row->status != PEER_ATTACHED || (member && member->version))
+			continue;
+		peers[report->n_peers++] = (struct status_peer){
+			.uid = row->uid,
+			.name = row->name,
+			.state = "not heard of",
+			.link = "none",
+			.agent_version = "",
+			.why = "in the ledger, and nobody has told of it since this agent started",
+			.epoch = row->epoch,
+			.n_blocks = counts[i],
+			.since_ms = (uint64_t)instant_diff_ms(core->out.now, core->started_at),
+		};
+	}
+}
+
 static void fill_peers(struct core *core, struct status_report *report)
 {
-	struct status_peer *peers = out_alloc(&core->out, (core->members.n + 1) * sizeof(*peers));
+	struct status_peer *peers =
+		out_alloc(&core->out, (core->members.n + core->view.n_peers + 1) * sizeof(*peers));
 	const uint32_t *counts = count_blocks(core);
 
 	for (size_t i = 0; i < core->members.n; i++) {
@@ -113,6 +159,7 @@ static void fill_peers(struct core *core, struct status_report *report)
 		peer_of(core, core->members.slots[slot], &peers[report->n_peers]);
 		peers[report->n_peers++].n_blocks = counts[slot];
 	}
+	add_not_heard_of(core, report, peers);
 	report->peers = peers;
 }
 
@@ -223,6 +270,33 @@ static uint64_t pod_age_ms(const struct core *core, const struct pod *pod, uint6
 	return (uint64_t)instant_diff_ms(core->out.now, pod->since);
 }
 
+static void warn(struct core *core, struct status_report *report, const char *text)
+{
+	if (report->n_warnings < 8)
+		report->warnings[report->n_warnings++] = out_text(&core->out, "%s", text);
+}
+
+/* Kept because it runs, but no other node reaches it: they send to who owns the block. */
+static bool is_foreign(const struct core *core, const struct pod *pod)
+{
+	return pod->state == POD_UP && !session_may_own(core, pod->ip);
+}
+
+static void warn_of_foreign(struct core *core, struct status_report *report)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < core->pods.n; i++)
+		n += is_foreign(core, core->pods.items[i]);
+	if (n)
+		warn(core, report,
+		     out_text(
+			     &core->out,
+			     "%u pod%s here with an address of a block that is not this node's: no "
+			     "other node reaches %s; make them anew (weftctl pods)",
+			     n, n == 1 ? "" : "s", n == 1 ? "it" : "them"));
+}
+
 static void fill_pods(struct core *core, struct status_report *report, uint64_t wall_s)
 {
 	struct status_pod *pods = out_alloc(&core->out, (core->pods.n + 1) * sizeof(*pods));
@@ -236,7 +310,7 @@ static void fill_pods(struct core *core, struct status_report *report, uint64_t 
 			.ifname = pod->ifname,
 			.pod = pod->name,
 			.netns = pod->netns,
-			.state = pod_state_name(pod),
+			.state = is_foreign(core, pod) ? "foreign block" : pod_state_name(pod),
 			.ip = pod->ip,
 			.mtu = pod->mtu,
 			.mac = pod_mac_of(pod->ip),
@@ -246,12 +320,6 @@ static void fill_pods(struct core *core, struct status_report *report, uint64_t 
 		report->pods_up += pod->state == POD_UP && pod->has_end;
 	}
 	report->pods = pods;
-}
-
-static void warn(struct core *core, struct status_report *report, const char *text)
-{
-	if (report->n_warnings < 8)
-		report->warnings[report->n_warnings++] = out_text(&core->out, "%s", text);
 }
 
 static void fill_warnings(struct core *core, struct status_report *report)
@@ -267,6 +335,7 @@ static void fill_warnings(struct core *core, struct status_report *report)
 		warn(core, report,
 		     "this keeper's log was rolled back: it does not vote; no node gets a new "
 		     "block");
+	warn_of_foreign(core, report);
 	if (core->kernel.failed)
 		warn(core, report, core->kernel.text);
 	if (core->feeds_false)
@@ -295,7 +364,7 @@ static void fill_ledger(struct core *core, struct status_report *report)
 			      : links_up_with(&core->links, &view->proposer)
 				      ? "linked"
 				      : "no link now; it is dialled when needed";
-	report->blocks_total = ledger_block_count(&view->config);
+	report->blocks_total = view->version ? ledger_block_count(&view->config) : 0;
 	for (uint32_t block = 0; block < view->n_blocks; block++)
 		report->blocks_free += view->blocks[block].state == BLOCK_FREE;
 }

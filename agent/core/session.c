@@ -109,6 +109,30 @@ static bool owns(const struct core *core, uint32_t index)
 	       uid_eq(&core->view.blocks[index].owner, &core->settings.uid);
 }
 
+bool session_may_own(const struct core *core, uint32_t ip)
+{
+	return !session_is_shown(core) || !prefix_has(core->settings.range, ip) ||
+	       owns(core, (ip - core->settings.range.ip) / BLOCK_SIZE);
+}
+
+static void say_foreign(struct core *core)
+{
+	for (size_t i = 0; i < core->pods.n; i++) {
+		const struct pod *pod = core->pods.items[i];
+		char ip[TEXT_IP4_MAX];
+
+		if (pod->state != POD_UP || session_may_own(core, pod->ip))
+			continue;
+		text_ip4(ip, pod->ip);
+		out_trace(
+			&core->out, TRACE_WARN,
+			"pod %s has %s, of a block that is not this node's -> kept, no other node "
+			"reaches it: make it anew (weftctl pods lists all such)",
+			pod->container_id, ip);
+		return;
+	}
+}
+
 /* Take over what the view says is ours: known order first (the node address is in the earliest),
  * then by index. */
 static bool adopt_blocks(struct core *core)
@@ -152,9 +176,14 @@ static bool all_confirmed(const struct core *core)
 
 static void lose_session(struct core *core, const struct peer_row *row)
 {
+	static const char *const now[] = {
+		[PEER_ATTACHED] = "attached", [PEER_LEFT] = "left", [PEER_FENCED] = "fenced"
+	};
+
 	out_trace(&core->out, TRACE_WARN,
-		  "the ledger has session %u of %s, we have %u -> attaching anew", row->epoch,
-		  row->name, core->session.epoch);
+		  "the ledger calls %s %s in session %u, this one is %u -> attaching anew",
+		  row->name, row->status <= PEER_FENCED && now[row->status] ? now[row->status] : "",
+		  row->epoch, core->session.epoch);
 	for (size_t i = 0; i < core->blocks.n; i++)
 		core->blocks.own[i]->confirmed = false;
 	orders_end(core);
@@ -185,6 +214,7 @@ static void look(struct core *core)
 	struct session *session = &core->session;
 	const struct peer_row *row = session_my_row(core);
 	bool mine = row && uid_eq(&row->uid, &core->settings.uid);
+	bool changed;
 
 	session->look_again = false;
 	if (session->state == SESSION_ATTACHING && mine && row->nonce == session->nonce &&
@@ -197,6 +227,8 @@ static void look(struct core *core)
 			blocks_remove(&core->blocks, core->blocks.own[0]->index);
 		blocks_changed(core);
 		orders_end(core);
+		text_line(session->why,
+			  "this node has left the cluster; restart weftd to join again");
 		out_trace(&core->out, TRACE_INFO,
 			  "left the cluster -> its blocks cool and become free");
 		return;
@@ -214,8 +246,10 @@ static void look(struct core *core)
 	orders_settle(core);
 	if (!session_is_shown(core) || core->orders.state != ORDERS_NONE)
 		return;
-	if (!adopt_blocks(core) && all_confirmed(core) &&
-	    core->durable.node.epoch == session->epoch &&
+	changed = adopt_blocks(core);
+	if (changed)
+		say_foreign(core);
+	if (!changed && all_confirmed(core) && core->durable.node.epoch == session->epoch &&
 	    core->durable.token.epoch == session->epoch && core->durable.token.seq == session->seq)
 		return;
 	durable_begin(core, DURABLE_BLOCKS);

@@ -55,3 +55,5 @@ void session_become(struct session *session, enum session_state next);
 const struct peer_row *session_my_row(const struct core *core);
 /* The view shows this session, with every command that we sent. */
 bool session_is_shown(const struct core *core);
+/* False: the view shows that the block of this address is not ours. */
+bool session_may_own(const struct core *core, uint32_t ip);

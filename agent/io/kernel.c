@@ -125,6 +125,7 @@ void kernel_want(struct kernel *kernel, const struct forward *forward)
 	want->pods = keep(kernel, 3, forward->pods, forward->n_pods, sizeof(*want->pods));
 	want->members =
 		keep(kernel, 4, forward->members, forward->n_members, sizeof(*want->members));
+	want->keep = keep(kernel, 5, forward->keep, forward->n_keep, sizeof(*want->keep));
 	kernel->wanting = true;
 }
 
@@ -163,13 +164,32 @@ void kernel_send(struct kernel_pass *pass)
 	pass->failed += failed - 1;
 }
 
+/* Who is wanted, and at whose address a peer is that is spared. The caller frees it. */
+static uint32_t *list_members(const struct kernel_pass *pass, size_t *ret_n)
+{
+	const struct forward *want = &pass->kernel->want;
+	const struct kernel_array *spared = &pass->spared.arrays[KERNEL_FDB];
+	uint32_t *members = xcalloc(want->n_members + spared->n + 1, sizeof(*members));
+
+	*ret_n = want->n_members + spared->n;
+	if (want->n_members > 0)
+		memcpy(members, want->members, want->n_members * sizeof(*members));
+	for (size_t i = 0; i < spared->n; i++)
+		members[want->n_members + i] = ((const struct rtnl_neigh *)spared->items)[i].dst;
+	return members;
+}
+
 static void pass_nft(struct kernel_pass *pass, struct nft_report *nft)
 {
 	struct kernel *kernel = pass->kernel;
+	struct forward want = kernel->want;
 	struct err err = { 0 };
+	uint32_t *members = list_members(pass, &want.n_members);
 
-	if (nft_pass(kernel->nft, &kernel->filter, &kernel->want, nft, &err) < 0)
+	want.members = members;
+	if (nft_pass(kernel->nft, &kernel->filter, &want, nft, &err) < 0)
 		kernel_fail(pass, &err);
+	free(members);
 	kernel->sent += nft->sent;
 	pass->wanted += nft->wanted;
 	pass->repaired += nft->repaired;
@@ -185,8 +205,11 @@ static int pass_links(struct kernel_pass *pass, struct nft_report *nft, struct e
 	bool another;
 	int result = kernel_dump_links(&kernel->route, tunnel, &kernel->have, err);
 
+	if (result == 0 && kernel->want.n_keep > 0)
+		result = kernel_dump_state(&kernel->route, &kernel->have, err);
 	if (result < 0)
 		return result;
+	kernel_spare(pass);
 	another = kernel_mend_tunnel(pass);
 	pass->judging = kernel->is_settled && !another;
 	kernel_mend_ends(pass);
@@ -267,6 +290,7 @@ void kernel_pass(struct kernel *kernel, struct kernel_report *ret)
 	ret->failed = pass.failed;
 	ret->spoofed_packets = nft.spoofed_packets;
 	settle(&pass);
+	kernel_state_done(&pass.spared);
 	kernel_state_done(&pass.kept);
 	say_trouble(&pass, ret);
 }

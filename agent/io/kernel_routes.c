@@ -377,15 +377,68 @@ static void mend_item(struct kernel_pass *pass, enum kernel_kind kind, const voi
 	}
 }
 
-/* What peers need stays while not all of them are known; so does the node's address. */
-static bool removable(const struct kernel *kernel, enum kernel_kind kind, const void *item)
+/* The one way to keep that this address may be in, or NULL. */
+static const struct keep_way *way_at(const struct forward *want, uint32_t ip)
 {
+	size_t low = 0, high = want->n_keep;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (want->keep[middle].dst.ip <= ip)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low > 0 ? &want->keep[low - 1] : NULL;
+}
+
+static bool is_kept(const struct kernel *kernel, const struct rtnl_route *route)
+{
+	const struct keep_way *way = way_at(&kernel->want, route->dst.ip);
+
+	return way && route->oif == kernel->have.tunnel && route->via == way->via &&
+	       route->dst.len >= way->dst.len && prefix_has(way->dst, route->dst.ip);
+}
+
+/* Routes, the neighbours that these lead over, and the forwarding entries of these. */
+void kernel_spare(struct kernel_pass *pass)
+{
+	const struct kernel_state *have = &pass->kernel->have.state;
+	const struct kernel_array *routes = &have->arrays[KERNEL_ROUTES];
+
+	if (pass->kernel->have.tunnel == 0 || pass->kernel->want.n_keep == 0)
+		return;
+	for (size_t i = 0; i < routes->n; i++) {
+		const struct rtnl_route *route = at(have, KERNEL_ROUTES, i);
+		const struct rtnl_neigh key = { .ifindex = route->oif, .ip = route->via };
+		const struct rtnl_neigh *neigh, *entry;
+
+		if (!is_kept(pass->kernel, route))
+			continue;
+		kernel_state_add(&pass->spared, KERNEL_ROUTES, route);
+		neigh = kernel_state_find(have, KERNEL_NEIGHS, &key);
+		entry = neigh ? kernel_state_find(have, KERNEL_FDB, neigh) : NULL;
+		if (neigh)
+			kernel_state_add(&pass->spared, KERNEL_NEIGHS, neigh);
+		if (entry)
+			kernel_state_add(&pass->spared, KERNEL_FDB, entry);
+	}
+	kernel_state_sort(&pass->spared);
+}
+
+/* Nothing of peers goes while there is no ledger, nor the node's address while it is not known. */
+static bool removable(const struct kernel_pass *pass, enum kernel_kind kind, const void *item)
+{
+	const struct kernel *kernel = pass->kernel;
 	bool on_tunnel = kernel->have.tunnel != 0 &&
 			 kinds[kind].link_of(item) == kernel->have.tunnel;
 
 	if (!on_tunnel)
 		return true;
-	return kind == KERNEL_ADDRESSES ? kernel->want.node_ip != 0 : kernel->want.peers_known;
+	if (kind == KERNEL_ADDRESSES)
+		return kernel->want.node_ip != 0;
+	return kernel->want.peers_known && !kernel_state_find(&pass->spared, kind, item);
 }
 
 /* With its last address a link loses its routes and neighbours (the kernel's fib_disable_ip). */
@@ -407,7 +460,7 @@ static void remove_item(struct kernel_pass *pass, enum kernel_kind kind, const v
 		      kinds[kind].link_of(item) != kernel->have.tunnel;
 	char name[128];
 
-	if (!removable(kernel, kind, item)) {
+	if (!removable(pass, kind, item)) {
 		kernel_state_add(&pass->kept, kind, item);
 		return;
 	}

@@ -25,7 +25,7 @@ struct kernel_state {
 	} arrays[KERNEL_KINDS];
 };
 
-enum { KERNEL_WANTS = 5 }; /* arrays of struct forward */
+enum { KERNEL_WANTS = 6 }; /* arrays of struct forward */
 
 void kernel_state_add(struct kernel_state *state, enum kernel_kind kind, const void *item);
 /* Of items with one key the first stays. */
@@ -109,8 +109,9 @@ struct kernel_pass {
 	/* What differs from the settled state was changed by another program; false after a change
 	 * of ours that takes other things with it. */
 	bool judging;
-	struct kernel_state kept; /* not wanted, and not to be removed yet */
-	struct err first;         /* failure */
+	struct kernel_state spared; /* of peers not heard of yet: not to be removed */
+	struct kernel_state kept;   /* not wanted, and not removed */
+	struct err first;           /* failure */
 };
 
 /* Another program did something to what is ours: count it, say it, but not a thousand times. */
@@ -127,4 +128,6 @@ void kernel_mend_devices(struct kernel_pass *pass);
 
 /* The want as items, once links have their numbers. */
 void kernel_flatten(struct kernel *kernel);
+/* Find what is to be spared among what is there. */
+void kernel_spare(struct kernel_pass *pass);
 void kernel_mend_state(struct kernel_pass *pass);

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -306,6 +307,14 @@ static void take_head(struct local_client *client)
 		asked(client);
 }
 
+/* Its answer could go nowhere, whether poll has told us yet or not. */
+static bool has_left(const struct local_client *client)
+{
+	struct pollfd pollfd = { .fd = client->fd };
+
+	return poll(&pollfd, 1, 0) == 1 && pollfd.revents & (POLLHUP | POLLERR);
+}
+
 static void take_question(struct local_client *client)
 {
 	size_t len = whole(client);
@@ -316,6 +325,8 @@ static void take_question(struct local_client *client)
 		client_refuse(client, "a question of an impossible length");
 	else if (client->len > len)
 		client_refuse(client, "more than one question");
+	else if (client->len == len && has_left(client))
+		client_close(client); /* it was told already that nobody answers */
 	else if (client->len == len)
 		asked(client);
 }
@@ -398,7 +409,7 @@ bool local_server_fds(const struct local_server *server, uint32_t id, int fds[LO
 {
 	const struct local_client *client = find(server, id);
 
-	if (!client)
+	if (!client || has_left(client))
 		return false;
 	memcpy(fds, client->fds, sizeof(client->fds));
 	*ret_n = client->n_fds;

@@ -40,7 +40,8 @@ struct local_client;
 
 struct local_owner {
 	/* A whole question, without its length, over HTTP the request's head; valid during the
-	 * call. To be answered or closed, now or later. */
+	 * call. To be answered or closed, now or later. Of an asker that has hung up by then
+	 * nothing is heard. */
 	void (*asked)(void *arg, uint32_t client, struct bytes question);
 	/* The asker left before it was answered. Never from within a call of the owner's. */
 	void (*gone)(void *arg, uint32_t client);
@@ -78,7 +79,7 @@ void local_server_close_listener(struct local_server *server);
 void local_server_done(struct local_server *server);
 
 /* The descriptors that came along, in order; they stay the client's and are closed with it. False:
- * the client is gone. */
+ * the client is gone, or has hung up and gone() is about to say so. */
 bool local_server_fds(const struct local_server *server, uint32_t client, int fds[LOCAL_FDS_MAX],
 		      size_t *ret_n);
 /* Whole answer, its length included; copied. The client is closed when it has it; if it is gone,

@@ -96,8 +96,11 @@ int netlink_subscribe(struct netlink *nl, size_t n, const int *groups, struct er
 	for (size_t i = 0; i < n; i++)
 		if (setsockopt(nl->fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i],
 			       sizeof(groups[i])) < 0)
-			return err_set(err, errno, "listen to netlink group %d%s", groups[i],
-				       errno == EPERM ? ", which takes CAP_NET_ADMIN" : "");
+			return err_set(err, errno,
+				       errno == EPERM ? "the agent needs CAP_NET_ADMIN, to listen "
+							"to netlink group %d"
+						      : "listen to netlink group %d",
+				       groups[i]);
 	return 0;
 }
 

@@ -228,7 +228,7 @@ weft n2: searching   auth=secret
   ledger     not known yet
   members    0, linked to 0 of them
   pods       0
-  addresses  0 free, 0 resting, in 0 blocks of this node; 0 of 0 blocks are free
+  addresses  0 free, 0 resting, in 0 blocks of this node
   kernel     0 things wanted, 0 put right in 0 passes
              2 REFUSED: route 10.32.4.0/24: file exists
   spoofed    0 packets dropped
@@ -416,6 +416,8 @@ def usage_error(program, words, text):
          "there is no --scoket; did you mean --socket?"),
         ("a letter", ["pods", "-x"], "there is no -x; 'weftctl help' tells what there is"),
         ("no value", ["pods", "-o"], "-o: expected a value behind it"),
+        ("an empty value", ["attach", "ns", "--id", ""],
+         "--id: expected a value, not an empty one"),
         ("no value for a long one", ["pods", "--socket"], "--socket: expected a value behind it"),
         ("a value for none", ["--help=yes"], "--help takes no value")])
 @each_program

@@ -39,12 +39,13 @@ struct order {
 
 struct want {
 	struct forward forward;
-	size_t cap_fdb, cap_neigh, cap_routes, cap_pods, cap_members;
+	size_t cap_fdb, cap_neigh, cap_routes, cap_pods, cap_members, cap_keep;
 	struct want_fdb *fdb;
 	struct want_neigh *neigh;
 	struct want_route *routes;
 	struct want_pod *pods;
 	uint32_t *members;
+	struct keep_way *keep;
 };
 
 struct test {
@@ -198,6 +199,17 @@ static void run_route(struct test *test, struct order *order)
 						    .src = ip(order, 4) });
 }
 
+/* keep PREFIX NEXTHOP */
+static void run_keep(struct test *test, struct order *order)
+{
+	struct want *want = &test->want;
+	struct keep_way way = { .dst = prefix(order, 1), .via = ip(order, 2) };
+
+	want->keep =
+		vec_reserve(want->keep, &want->cap_keep, want->forward.n_keep + 1, sizeof(way));
+	want->keep[want->forward.n_keep++] = way;
+}
+
 /* peers N: that many with one /26 each, from the second block of the range on. */
 static void run_peers(struct test *test, struct order *order)
 {
@@ -239,6 +251,7 @@ static void run_want(struct test *test, struct order *order)
 	want->forward.routes = want->routes;
 	want->forward.pods = want->pods;
 	want->forward.members = want->members;
+	want->forward.keep = want->keep;
 	kernel_want(test->kernel, &want->forward);
 	answer(order, "ok");
 }
@@ -428,12 +441,12 @@ static const struct {
 	const char *verb;
 	void (*run)(struct test *test, struct order *order);
 } verbs[] = {
-	{ "clear", run_clear },   { "tunnel", run_tunnel },     { "range", run_range },
-	{ "peer", run_peer },     { "peers", run_peers },       { "route", run_route },
-	{ "pod", run_pod },       { "want", run_want },         { "pass", run_pass },
-	{ "events", run_events }, { "wire", run_wire },         { "unwire", run_unwire },
-	{ "pods", run_pods },     { "underlay", run_underlay }, { "overlap", run_overlap },
-	{ "facts", run_facts },   { "memory", run_memory },
+	{ "clear", run_clear },     { "tunnel", run_tunnel }, { "range", run_range },
+	{ "keep", run_keep },       { "peer", run_peer },     { "peers", run_peers },
+	{ "route", run_route },     { "pod", run_pod },       { "want", run_want },
+	{ "pass", run_pass },       { "events", run_events }, { "wire", run_wire },
+	{ "unwire", run_unwire },   { "pods", run_pods },     { "underlay", run_underlay },
+	{ "overlap", run_overlap }, { "facts", run_facts },   { "memory", run_memory },
 };
 
 static void run(struct test *test, struct order *order)
@@ -514,6 +527,7 @@ int main(void)
 	free(want->routes);
 	free(want->pods);
 	free(want->members);
+	free(want->keep);
 	free(order);
 	return EXIT_SUCCESS;
 }

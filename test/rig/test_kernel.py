@@ -287,13 +287,47 @@ def check_changes(kernels):
         must_equal(stream.end()["lost"], 0, "lost while wants changed and the process was killed")
 
 
+def check_kept(kernel):
+    """What belongs to a peer that was not heard of stays, with all that it needs; what is another's
+    goes, though it is in the same block."""
+    node, peer = kernel.node, kernel.peers[0]
+    gone = "02:99:00:00:00:77"
+
+    def held():
+        return (node.run("ip", "-4", "route", "show", "proto", "87", "dev", "weft-vx") +
+                node.run("ip", "-4", "neigh", "show", "nud", "permanent", "dev", "weft-vx") +
+                node.run("bridge", "fdb", "show", "dev", "weft-vx") +
+                node.run("nft", "list", "set", "inet", "weft", "members"))
+    before = held()
+    half = f"route 10.32.0.{peer.block}/28 777 169.254.7.77 -"
+    kernel.want(f"peer {gone} 192.168.56.77 169.254.7.77", half,
+                "route 10.32.6.0/26 778 169.254.7.77 -")
+    kernel.good_pass()
+    must(held().count("169.254.7.77") == 3 and held().count("192.168.56.77") == 2,
+         f"of the second peer there is: {held()}")
+    peers, kernel.peers = kernel.peers, []
+    keep = f"keep 10.32.0.{peer.block}/26 {peer.next_hop}"
+    for what in ("of the same process", "of a new process"):
+        kernel.want(keep)
+        kernel.good_pass()
+        must_equal(held(), before, "what is kept")
+        kernel.quiet_pass(f"{what} that keeps a way")
+        kernel.driver.kill()
+        kernel.driver = Driver(node, kernel.log)
+    kernel.peers = peers
+    kernel.want()
+    kernel.good_pass()
+    kernel.quiet_pass("after the peer was heard of")
+    must_equal(held(), before, "after the peer was heard of")
+
+
 def check_peers(kernel):
-    """Unknown peers stay while not all are known, and go when they are; a VNI needs another
+    """Peers stay while there is no ledger, and go when there is one; a VNI needs another
     device."""
     peers, kernel.peers = kernel.peers, []
     kernel.settings["peers_known"] = 0
     kernel.want()
-    must_equal(kernel.good_pass()["sent"], 0, "messages while peers are not known")
+    must_equal(kernel.good_pass()["sent"], 0, "messages without a ledger")
     kernel.settings["peers_known"] = 1
     kernel.want()
     # route, neighbour, forwarding entry and member
@@ -513,6 +547,7 @@ def run(r, kernels):
     step("table mended")
     check_changes(kernels)
     step("changes of ours lose nothing")
+    check_kept(first)
     check_peers(first)
     check_small(first)
     check_foreign_link(first)

@@ -3,6 +3,8 @@
 """What outlives what: an agent's restart and stop, a node's reboot, a lost disk, DEL while the
 agent is away, and things that another program took away."""
 
+import ipaddress
+
 import check
 import probe
 from check import Cluster, fail_on_difference, must, must_equal, step
@@ -149,6 +151,39 @@ def check_tunnel_lost(cluster, pods):
     probe.must_all_answer(probe.matrix(cluster, pods))
 
 
+def ways(node):
+    """Prefix -> next hop of every route over the tunnel, and what else says where peers are."""
+    routes = {route["dst"]: route["gateway"]
+              for route in node.json("ip", "-j", "route", "show", "proto", "87", "dev", "weft-vx")}
+    entries = {entry["dst"] for entry in node.json("bridge", "-j", "fdb", "show", "dev", "weft-vx")
+               if "dst" in entry}
+    return routes, entries, node.run("nft", "list", "set", "inet", "weft", "members")
+
+
+def check_left_beside_dead(cluster):
+    """One identity is dead for ever. To an agent that starts now it has not been heard of: its
+    ways stay, and they keep nobody else's: who leaves is gone from the kernel."""
+    first, last = cluster.nodes[0], cluster.nodes[2]
+    first.agent.stop()
+    cluster.start_agent(first)
+    cluster.wait_connected()
+    routes, entries, members = ways(first)
+    blocks = [ipaddress.ip_network(prefix) for prefix in own_blocks(last)]
+    stay = {dst: via for dst, via in routes.items()
+            if not any(ipaddress.ip_network(dst).overlaps(block) for block in blocks)}
+    must(len(set(stay.values())) == 2, f"besides {last.name} one lives and one is dead: {routes}")
+    must(last.address in entries and last.address in members, f"{entries}, {members}")
+    for pod in list(last.pods.values()):
+        pod.remove()
+    last.run("weftctl", "leave")
+
+    def gone():
+        now = ways(first)
+        return now[0] == stay and last.address not in now[1] and last.address not in now[2] or \
+            NotYet(f"{now}, not {stay}")
+    wait_until(gone, 30, f"{last.name}'s ways are gone from {first.name}, the dead one's are not")
+
+
 def test():
     with Cluster(3) as cluster:
         pods = cluster.attach_pods(2)
@@ -165,6 +200,8 @@ def test():
         step("reboot with its disk")
         check_lost_disk(cluster, pods)
         step("reboot without its disk: its old name is refused, another one serves")
+        check_left_beside_dead(cluster)
+        step("who left is gone from a kernel that holds a dead node's ways")
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 #include "core/inspect.h"
 #include "watch.h"
 
-/* The rule "ways" is held against the node's own view: it must act on what it knows. A want that
- * does not know all peers yet removes nothing, so it is not judged. */
+/* The rule "ways" is held against the node's own view: it must act on what it knows. A want
+ * without a ledger removes nothing, so it is not judged. */
 
 static const struct peer_row *attached_with(const struct ledger *view, const struct mac *mac)
 {

@@ -246,15 +246,74 @@ static bool same_member(const void *a, const void *b)
 	return *(const uint32_t *)a == *(const uint32_t *)b;
 }
 
-/* What the kernel holds after a pass: exactly what is wanted (only), or, while the agent does not
- * know all its peers yet, what is wanted and what was there. */
+/* ---- what belongs to peers not heard of yet: the rest goes before a want is merged in */
+
+static bool route_is_kept(const struct want_route *route, const struct forward *forward)
+{
+	for (size_t i = 0; i < forward->n_keep; i++)
+		if (route->via && route->via == forward->keep[i].via &&
+		    route->dst.len >= forward->keep[i].dst.len &&
+		    prefix_has(forward->keep[i].dst, route->dst.ip))
+			return true;
+	return false;
+}
+
+static bool hop_is_used(const struct kernel *kernel, uint32_t ip)
+{
+	for (size_t i = 0; i < kernel->n_routes; i++)
+		if (kernel->routes[i].via == ip)
+			return true;
+	return false;
+}
+
+static bool mac_is_used(const struct kernel *kernel, const struct mac *mac)
+{
+	for (size_t i = 0; i < kernel->n_neigh; i++)
+		if (memcmp(kernel->neigh[i].mac.b, mac->b, sizeof(mac->b)) == 0)
+			return true;
+	return false;
+}
+
+static bool address_is_used(const struct kernel *kernel, uint32_t ip)
+{
+	for (size_t i = 0; i < kernel->n_fdb; i++)
+		if (kernel->fdb[i].dst == ip)
+			return true;
+	return false;
+}
+
+static void keep_only(struct kernel *kernel, const struct forward *forward)
+{
+	size_t n = kernel->n_routes;
+
+	kernel->n_routes = 0;
+	for (size_t i = 0; i < n; i++)
+		if (route_is_kept(&kernel->routes[i], forward))
+			kernel->routes[kernel->n_routes++] = kernel->routes[i];
+	n = kernel->n_neigh;
+	kernel->n_neigh = 0;
+	for (size_t i = 0; i < n; i++)
+		if (hop_is_used(kernel, kernel->neigh[i].ip))
+			kernel->neigh[kernel->n_neigh++] = kernel->neigh[i];
+	n = kernel->n_fdb;
+	kernel->n_fdb = 0;
+	for (size_t i = 0; i < n; i++)
+		if (mac_is_used(kernel, &kernel->fdb[i].mac))
+			kernel->fdb[kernel->n_fdb++] = kernel->fdb[i];
+	n = kernel->n_members;
+	kernel->n_members = 0;
+	for (size_t i = 0; i < n; i++)
+		if (address_is_used(kernel, kernel->members[i]))
+			kernel->members[kernel->n_members++] = kernel->members[i];
+}
+
+/* What the kernel holds after a pass: what is wanted, and what was left there. */
 static void *merge(void *have, size_t *cap, size_t *n, const void *want, size_t n_want,
-		   size_t item_size, bool (*same)(const void *a, const void *b), bool only)
+		   size_t item_size, bool (*same)(const void *a, const void *b))
 {
 	uint8_t *items = vec_reserve(have, cap, *n + n_want + 1, item_size);
 	const uint8_t *from = want;
 
-	*n = only ? 0 : *n;
 	for (size_t i = 0; i < n_want; i++) {
 		size_t at = 0;
 
@@ -274,17 +333,18 @@ void kernel_forward(struct world *world, struct node *node, const struct forward
 		return;
 	if (forward->node_ip)
 		kernel->node_ip = forward->node_ip;
+	if (forward->peers_known)
+		keep_only(kernel, forward);
 	kernel->fdb = merge(kernel->fdb, &kernel->cap_fdb, &kernel->n_fdb, forward->fdb,
-			    forward->n_fdb, sizeof(*kernel->fdb), same_fdb, forward->peers_known);
+			    forward->n_fdb, sizeof(*kernel->fdb), same_fdb);
 	kernel->neigh = merge(kernel->neigh, &kernel->cap_neigh, &kernel->n_neigh, forward->neigh,
-			      forward->n_neigh, sizeof(*kernel->neigh), same_neigh,
-			      forward->peers_known);
+			      forward->n_neigh, sizeof(*kernel->neigh), same_neigh);
 	kernel->routes = merge(kernel->routes, &kernel->cap_routes, &kernel->n_routes,
 			       forward->routes, forward->n_routes, sizeof(*kernel->routes),
-			       same_route, forward->peers_known);
+			       same_route);
 	kernel->members = merge(kernel->members, &kernel->cap_members, &kernel->n_members,
 				forward->members, forward->n_members, sizeof(*kernel->members),
-				same_member, forward->peers_known);
+				same_member);
 	kernel->want_moved = true;
 	kernel->want_whole = forward->peers_known;
 	checker_use_changed(world, node);

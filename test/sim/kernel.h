@@ -36,7 +36,7 @@ struct kernel {
 	struct want_neigh *neigh;    /* owned */
 	struct want_route *routes;   /* owned */
 	uint32_t *members;           /* owned */
-	bool want_moved, want_whole; /* for the checker: told since it looked; it knew all peers */
+	bool want_moved, want_whole; /* for the checker: told since it looked; it had a ledger */
 };
 
 struct node;

@@ -126,7 +126,7 @@ static void tell_keeper_away(struct world *world)
 	node_boot(world, nth(world, 3));
 	start(world, 3);
 	add(world, 3, "needs-the-keeper");
-	pass(world, 4000);
+	pass(world, 6000); /* longer than an ADD waits */
 	expect_up(world, 3, "needs-the-keeper", false);
 	start(world, 1);
 	pass(world, 30000);

@@ -372,8 +372,34 @@ static void no_pod_without_an_underlay(void)
 	done(&world);
 }
 
+/* Asking again and again for what is not there would make a version of the ledger each time. */
+static void a_full_range_is_asked_once(void)
+{
+	struct world world;
+	uint64_t version;
+
+	configure(&world);
+	world.settings.range.len = 24;
+	world.settings.first_blocks = 16;
+	start(&world);
+	for (int i = 0; i < 4; i++) {
+		world.now = instant_add_ms(world.now, 5000);
+		step(&world, (struct event){ .type = EVENT_TIME });
+	}
+	CHECK_UINT(core_inspect_view(world.core)->config.range.len, 24);
+	version = core_inspect_view(world.core)->version;
+	for (int i = 0; i < 12; i++) {
+		world.now = instant_add_ms(world.now, 5000);
+		step(&world, (struct event){ .type = EVENT_TIME });
+	}
+	CHECK_UINT(core_inspect_view(world.core)->version, version);
+	CHECK_INT(ask(&world, REQUEST_ADD, "pod-a", 1).code, ANSWER_OK);
+	done(&world);
+}
+
 int main(void)
 {
+	RUN(a_full_range_is_asked_once);
 	RUN(founds_and_serves);
 	RUN(no_pod_without_an_underlay);
 	RUN(del_frees_and_repeats);

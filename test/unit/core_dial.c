@@ -172,8 +172,96 @@ static void few_at_a_time_while_nobody_answers(void)
 	door_done(&door);
 }
 
+static struct endpoint offered_as(unsigned number)
+{
+	struct endpoint endpoint = endpoint_of(9);
+
+	endpoint.ip[0] = 77;
+	endpoint.ip[1] = (uint8_t)(number >> 8);
+	endpoint.ip[2] = (uint8_t)number;
+	return endpoint;
+}
+
+/* Whoever is dialled has no room and names so many others, from number `first` on. */
+static void all_are_full(struct door *door, unsigned first, size_t n)
+{
+	struct message full = { .type = MESSAGE_BYE,
+				.bye = { .reason = BYE_FULL, .n_try_instead = n } };
+	size_t dials = door->n_dials;
+
+	for (size_t i = 0; i < n; i++)
+		full.bye.try_instead[i] = offered_as(first + (unsigned)i);
+	door->n_dials = 0;
+	for (size_t i = 0; i < dials; i++) {
+		uint32_t link = door->dials[i].link;
+
+		door_step(door, (struct event){ .type = EVENT_LINK_CONNECTED, .link.link = link });
+		door_step(door, (struct event){ .type = EVENT_LINK_SECURED, .link.link = link });
+		door_hear(door, link, &full);
+		door_close(door, link);
+	}
+}
+
+static size_t dials_to_offered(const struct door *door, unsigned number)
+{
+	struct endpoint to = offered_as(number);
+	size_t n = 0;
+
+	for (size_t i = 0; i < door->n_dials; i++)
+		n += endpoint_eq(&door->dials[i].to, &to);
+	return n;
+}
+
+static void whom_a_full_peer_names_is_dialled_once(void)
+{
+	struct door door;
+
+	start_with_peer(&door, 1);
+	REQUIRE(door.n_dials == 1);
+	all_are_full(&door, 0, 2);
+	CHECK_UINT(dials_to_offered(&door, 0), 1);
+	CHECK_UINT(dials_to_offered(&door, 1), 1);
+	for (int i = 0; i < DIAL_FORGET_MS / 1000; i++) {
+		refuse_all(&door);
+		door_forget(&door);
+		door_wait(&door, 1500);
+		CHECK_UINT(dials_to_offered(&door, 0) + dials_to_offered(&door, 1), 0);
+	}
+	/* Forgotten by now: named again, it is news. */
+	refuse_all(&door);
+	door_forget(&door);
+	for (int i = 0; door.n_dials == 0 && i < DIAL_BACKOFF_MAX_MS * 2; i++)
+		door_wait(&door, 1);
+	all_are_full(&door, 0, 1);
+	CHECK_UINT(dials_to_offered(&door, 0), 1);
+	door_done(&door);
+}
+
+static void what_peers_name_is_bounded(void)
+{
+	struct dial dial;
+	struct endpoint peer = endpoint_of(1);
+
+	dial_init(&dial);
+	dial_configured(&dial, &peer);
+	for (unsigned i = 0; i < 3 * DIAL_LEARNT_MAX; i++) {
+		struct endpoint endpoint = offered_as(i);
+
+		dial_target(&dial, &endpoint)->next_at.ms = i;
+		CHECK(dial_target(&dial, &endpoint)->next_at.ms == i); /* found again */
+	}
+	CHECK_UINT(dial.n, DIAL_LEARNT_MAX + 1);
+	CHECK(dial_target(&dial, &peer)->configured);
+	CHECK_UINT(dial.n, DIAL_LEARNT_MAX + 1);
+	for (size_t i = 1; i < dial.n; i++)
+		CHECK(dial.targets[i].next_at.ms >= 2 * DIAL_LEARNT_MAX);
+	dial_done(&dial);
+}
+
 int main(void)
 {
+	RUN(whom_a_full_peer_names_is_dialled_once);
+	RUN(what_peers_name_is_bounded);
 	RUN(waits_longer_each_time_and_never_long);
 	RUN(another_underlay_begins_anew);
 	RUN(the_successor_comes_first);

@@ -167,8 +167,50 @@ static void strangers_have_no_way(void)
 	door_done(&door);
 }
 
-/* Just started: who owns blocks was not heard of yet, so nothing of peers is taken away. */
+static bool keeps_way_to(const struct door *door, unsigned number)
+{
+	uint32_t ip = 0x0a200000 + 64 * first_block_of(door, number);
+
+	for (size_t i = 0; i < door->forward.n_keep; i++)
+		if (prefix_has(door->forward.keep[i].dst, ip))
+			return true;
+	return false;
+}
+
+/* Just started: of who owns blocks and was not heard of yet the kernel may know more than we do.
+ * That goes for them alone: one node that is dead for ever keeps nobody else's ways. */
 static void who_is_not_heard_of_yet_keeps_its_way(void)
+{
+	struct door door;
+	uint32_t link, via;
+
+	door_init(&door);
+	must(&door.ledger, attach_of(1, "node-1", 0, 1, 1));
+	join(&door, PEER_A, 1);
+	join(&door, PEER_B, 4);
+	door_start(&door);
+	CHECK(!door.forward.peers_known);
+	link = door_accept(&door, door_hello_of(&door, 1));
+	door_show(&door, link, 0);
+	door_tell(&door, link, door_member_of(PEER_A, 1, 1));
+	CHECK(door.forward.peers_known);
+	check_way_to(&door, PEER_A);
+	CHECK(!keeps_way_to(&door, PEER_A));
+	CHECK(keeps_way_to(&door, PEER_B));
+	CHECK(route_to(&door, first_block_of(&door, PEER_B))->via == 0);
+	CHECK_UINT(door.forward.n_fdb, 1);
+	for (size_t i = 1; i < door.forward.n_keep; i++)
+		CHECK(door.forward.keep[i - 1].dst.ip < door.forward.keep[i].dst.ip);
+	via = door.forward.keep[0].via;
+	door_tell(&door, link, door_member_of(PEER_B, 1, 1));
+	CHECK_UINT(door.forward.n_keep, 0);
+	check_way_to(&door, PEER_B);
+	CHECK_UINT(route_to(&door, first_block_of(&door, PEER_B))->via, via);
+	door_done(&door);
+}
+
+/* The dead one's blocks are given up in the ledger: what is there of them goes. */
+static void who_left_unheard_keeps_nothing(void)
 {
 	struct door door;
 	uint32_t link;
@@ -176,16 +218,42 @@ static void who_is_not_heard_of_yet_keeps_its_way(void)
 	door_init(&door);
 	must(&door.ledger, attach_of(1, "node-1", 0, 1, 1));
 	join(&door, PEER_A, 1);
-	join(&door, PEER_B, 1);
+	join(&door, PEER_GONE, 1);
 	door_start(&door);
-	CHECK(!door.forward.peers_known);
 	link = door_accept(&door, door_hello_of(&door, 1));
 	door_show(&door, link, 0);
-	door_tell(&door, link, door_member_of(PEER_A, 1, 1));
-	CHECK(!door.forward.peers_known);
-	check_way_to(&door, PEER_A);
-	door_tell(&door, link, door_member_of(PEER_B, 1, 1));
+	CHECK(keeps_way_to(&door, PEER_A));
+	CHECK(keeps_way_to(&door, PEER_GONE));
+	must(&door.ledger, command_of(PEER_GONE, 1, 2, COMMAND_LEAVE));
+	door_show(&door, link, 0);
+	CHECK_UINT(door.forward.n_keep, 1);
+	CHECK(keeps_way_to(&door, PEER_A));
 	CHECK(door.forward.peers_known);
+	door_done(&door);
+}
+
+/* Two claim one VTEP MAC: the kernel has one entry for it, that of the smaller uid, and nothing of
+ * the other's is routed there, nor kept. */
+static void one_mac_leads_to_one_node(void)
+{
+	struct uid a = uid_of(PEER_A), b = uid_of(PEER_B);
+	unsigned first = uid_cmp(&a, &b) < 0 ? PEER_A : PEER_B, second = PEER_A + PEER_B - first;
+	struct door door;
+	uint32_t link = start_among(&door);
+	struct member_update twin = door_member_of(PEER_B, 1, 2);
+
+	twin.body.vtep_mac = door_member_of(PEER_A, 1, 1).body.vtep_mac;
+	door_tell(&door, link, twin);
+	check_way_to(&door, first);
+	CHECK(fdb_of(&door, second) == NULL);
+	CHECK(!tunnel_takes_from(&door, second));
+	CHECK(route_to(&door, first_block_of(&door, second))->via == 0);
+	CHECK_UINT(door.forward.n_fdb, 2);
+	CHECK_UINT(door.forward.n_neigh, 2);
+	CHECK_UINT(door.forward.n_keep, 0);
+	door_tell(&door, link, door_member_of(PEER_B, 1, 3));
+	check_way_to(&door, PEER_A);
+	check_way_to(&door, PEER_B);
 	door_done(&door);
 }
 
@@ -248,6 +316,8 @@ int main(void)
 	RUN(who_left_has_no_way);
 	RUN(strangers_have_no_way);
 	RUN(who_is_not_heard_of_yet_keeps_its_way);
+	RUN(who_left_unheard_keeps_nothing);
+	RUN(one_mac_leads_to_one_node);
 	RUN(a_peer_that_moves_is_followed);
 	RUN(a_pod_changes_the_pods_alone);
 	return check_report();

@@ -142,12 +142,56 @@ static void nobody_speaks_for_us(void)
 		CHECK_UINT(ours->body.vtep_ip, 0xc0000200 + DOOR_SELF);
 	}
 	CHECK(door_said(&door, "node-2 has a newer statement about this node than it made itself"));
-	/* A life that cannot be: following it would use the numbers up. */
-	door_forget(&door);
-	door_tell(&door, a, door_member_of(DOOR_SELF, UINT64_MAX, 1));
+	door_done(&door);
+}
+
+/* No number is the last word about us: neither that of a life that cannot be, nor the next that is
+ * said in its place. */
+static void no_number_is_too_high_to_be_outdone(void)
+{
+	static const struct {
+		uint64_t incarnation, version;
+	} lies[] = { { UINT64_C(1) << 40, UINT64_MAX },
+		     { UINT64_C(1) << 63, UINT64_MAX },
+		     { UINT64_MAX, UINT64_MAX } };
+	const struct member_update *ours;
+	uint32_t a, b;
+	struct door door;
+
+	between_two(&door, &a, &b);
+	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+		struct member_update lie =
+			door_member_of(DOOR_SELF, lies[i].incarnation, lies[i].version);
+
+		lie.body.vtep_ip = 0x01020304;
+		door_forget(&door);
+		door_tell(&door, a, lie);
+		door_wait(&door, 100);
+		ours = said_of(&door, a, DOOR_SELF);
+		REQUIRE(ours != NULL);
+		CHECK_UINT(ours->incarnation, lies[i].incarnation);
+		CHECK_UINT(ours->version, 0); /* one more than the highest */
+		CHECK_UINT(ours->body.vtep_ip, 0xc0000200 + DOOR_SELF);
+	}
+	door_done(&door);
+}
+
+/* One statement of a stranger with the highest numbers does not stay: the node's own is newer. */
+static void a_lie_about_another_does_not_last(void)
+{
+	struct member_update lie = door_member_of(9, UINT64_MAX, UINT64_MAX);
+	uint32_t a, b;
+	struct door door;
+
+	between_two(&door, &a, &b);
+	lie.body.vtep_ip = 0x01020304;
+	door_tell(&door, a, door_member_of(9, 1, 1));
+	door_tell(&door, b, lie);
+	door_tell(&door, a, door_member_of(9, 1, 2));
 	door_wait(&door, 100);
-	CHECK(door_said(&door, "tells of a life of this node that cannot be -> ignored"));
-	CHECK_UINT(deltas(&door), 0);
+	REQUIRE(said_of(&door, b, 9) != NULL);
+	CHECK_UINT(said_of(&door, b, 9)->incarnation, 1);
+	CHECK_UINT(said_of(&door, b, 9)->body.vtep_ip, 0xc0000200 + 9);
 	door_done(&door);
 }
 
@@ -299,6 +343,57 @@ static void a_transfer_under_way_does_not_change_the_cluster(void)
 	door_done(&door);
 }
 
+static void found(struct door *door)
+{
+	door_init(door);
+	door->settings.init = door->settings.init_alone = true;
+	door->settings.new_cluster.b[0] = 0xc1;
+	door->settings.keeper_id = 77;
+	door_start(door);
+	door_wait(door, 3000);
+	CHECK(door_said(door, "founding a cluster here"));
+	CHECK(core_inspect_view(door->core)->version > 0);
+}
+
+/* What the keeper shows and one row more, with the digest that belongs to it. */
+static void forge(struct door *door, unsigned who)
+{
+	struct command attach = attach_of(who, "nobody", 0, 1, 1);
+
+	ledger_done(&door->ledger);
+	ledger_init(&door->ledger);
+	ledger_copy(&door->ledger, core_inspect_view(door->core));
+	must(&door->ledger, attach);
+}
+
+static bool voter_says_no(struct door *door)
+{
+	return door_said(door, "no more votes from here");
+}
+
+/* Rows that fit their digest can be made by anybody; a log is doubted on a member's word. */
+static void a_stranger_does_not_silence_the_keeper(void)
+{
+	struct message attach = { .type = MESSAGE_COMMAND };
+	struct door door;
+	uint32_t link;
+
+	found(&door);
+	link = linked(&door, 20);
+	forge(&door, 30);
+	door_show(&door, link, 0);
+	CHECK(!voter_says_no(&door));
+	CHECK(door_said(&door, "is not attached -> not believed"));
+	/* It attaches, in our own log: now its word counts. */
+	attach.command = attach_of(20, "node-20", 0, 1, 1);
+	door_hear(&door, link, &attach);
+	CHECK(ledger_peer(core_inspect_view(door.core), "node-20") != NULL);
+	forge(&door, 31);
+	door_show(&door, link, 0);
+	CHECK(voter_says_no(&door));
+	door_done(&door);
+}
+
 /* What a slow neighbour has not read yet is not sent after: it gets the newest when it reads. */
 static void nothing_queues_behind_a_slow_reader(void)
 {
@@ -328,12 +423,15 @@ int main(void)
 	RUN(the_newer_statement_wins);
 	RUN(a_burst_travels_as_its_last);
 	RUN(nobody_speaks_for_us);
+	RUN(no_number_is_too_high_to_be_outdone);
+	RUN(a_lie_about_another_does_not_last);
 	RUN(strangers_are_few);
 	RUN(digests_that_differ_for_long_are_asked_about);
 	RUN(a_ledger_is_passed_on_and_only_forward);
 	RUN(a_ledger_that_cannot_be_ours_ends_the_link);
 	RUN(a_ledger_of_another_range_leads_nowhere);
 	RUN(a_transfer_under_way_does_not_change_the_cluster);
+	RUN(a_stranger_does_not_silence_the_keeper);
 	RUN(nothing_queues_behind_a_slow_reader);
 	return check_report();
 }

@@ -254,6 +254,41 @@ static void the_table_is_full_for_some_before_others(void)
 	door_done(&door);
 }
 
+/* A full table, and a second link with a peer that has one. */
+static void a_link_goes_when_the_next_has_its_place(void)
+{
+	struct uid self = uid_of(DOOR_SELF), other;
+	unsigned number = 40;
+	struct endpoint peer;
+	uint32_t dialled, again, first;
+	struct door door;
+
+	/* If both dialled, the other's link is the one that stays. */
+	do
+		other = uid_of(++number);
+	while (uid_cmp(&other, &self) > 0);
+	peer = endpoint_of(number);
+	door_init(&door);
+	door.settings.peers = &peer;
+	door.settings.n_peers = 1;
+	door_start(&door);
+	dialled = door.dials[0].link;
+	door_reach(&door, dialled, door_hello_of(&door, number));
+	REQUIRE(is_up(&door, dialled));
+	first = door_accept(&door, door_hello_of(&door, 100));
+	for (unsigned i = 1; i < LINK_ACCEPTED_SOFT; i++)
+		CHECK(is_up(&door, door_accept(&door, door_hello_of(&door, 100 + i))));
+	again = door_accept(&door, door_hello_of(&door, number));
+	CHECK_INT(bye_on(&door, again), BYE_FULL);
+	CHECK_INT(bye_on(&door, dialled), BYE_UNKNOWN);
+	/* The old one's own place is enough. */
+	again = door_accept(&door, door_hello_of(&door, 100));
+	CHECK(is_up(&door, again));
+	CHECK_INT(bye_on(&door, again), BYE_UNKNOWN);
+	CHECK_INT(bye_on(&door, first), BYE_SUPERSEDED);
+	door_done(&door);
+}
+
 static void start_to_found(struct door *door, size_t n, const struct endpoint *peers)
 {
 	door_init(door);
@@ -336,5 +371,6 @@ int main(void)
 	RUN(a_later_life_takes_the_place);
 	RUN(nothing_is_said_before_the_greeting);
 	RUN(the_table_is_full_for_some_before_others);
+	RUN(a_link_goes_when_the_next_has_its_place);
 	return check_report();
 }

@@ -35,6 +35,47 @@ static void order_of_statements(void)
 	members_done(&members);
 }
 
+/* Whatever is said of a node, of the two orders of two statements one is newer, the next number is
+ * newer than any, and a node that was not heard of is taken with any numbers. */
+static void numbers_go_round(void)
+{
+	static const uint64_t numbers[] = { 0,
+					    1,
+					    5,
+					    (UINT64_C(1) << 63) - 1,
+					    UINT64_C(1) << 63,
+					    (UINT64_C(1) << 63) + 5,
+					    UINT64_MAX - 1,
+					    UINT64_MAX };
+	size_t n = sizeof(numbers) / sizeof(numbers[0]);
+	uint32_t slot;
+
+	for (size_t i = 0; i < 2 * n * n; i++) {
+		uint64_t a = numbers[i % n], b = numbers[i / n % n];
+		bool lives = i / n / n;
+		struct member_update one = lives ? said(7, a, 3) : said(7, 3, a);
+		struct member_update two = lives ? said(7, b, 3) : said(7, 3, b);
+		struct member_update next = said(7, b + lives, b + !lives);
+		struct members forth, back;
+
+		members_init(&forth);
+		members_init(&back);
+		CHECK_INT(members_merge(&forth, &one, now, &slot), MERGE_NEWER);
+		CHECK_INT(members_merge(&back, &two, now, &slot), MERGE_NEWER);
+		members_merge(&forth, &two, now, &slot);
+		members_merge(&back, &one, now, &slot);
+		CHECK_UINT(forth.digest, back.digest);
+		members_done(&back);
+		members_init(&back);
+		two = said(7, b, b);
+		CHECK_INT(members_merge(&back, &two, now, &slot), MERGE_NEWER);
+		CHECK_INT(members_merge(&back, &next, now, &slot), MERGE_NEWER);
+		CHECK_INT(members_merge(&back, &two, now, &slot), MERGE_OLDER);
+		members_done(&forth);
+		members_done(&back);
+	}
+}
+
 static void nobody_speaks_for_us(void)
 {
 	struct members members;
@@ -101,6 +142,7 @@ static void ring_wraps(void)
 int main(void)
 {
 	RUN(order_of_statements);
+	RUN(numbers_go_round);
 	RUN(nobody_speaks_for_us);
 	RUN(order_does_not_matter);
 	RUN(ring_wraps);

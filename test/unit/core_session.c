@@ -3,6 +3,7 @@
 #include "core/session.h"
 
 #include "core/pods.h"
+#include "core/status.h"
 #include "doors.h"
 
 enum {
@@ -374,7 +375,9 @@ static void a_session_that_another_life_took_is_lost(void)
 	ready(&cluster);
 	must(&door->ledger, clone);
 	show(&cluster);
-	CHECK(door_said(door, "the ledger has session 2 of node-5, we have 1 -> attaching anew"));
+	CHECK(door_said(
+		door,
+		"the ledger calls node-5 attached in session 2, this one is 1 -> attaching anew"));
 	CHECK_UINT(own_block(door), UINT32_MAX);
 	CHECK_INT(commanded(&cluster).op, COMMAND_ATTACH);
 	CHECK_UINT(commanded(&cluster).attach.epoch_read, 2);
@@ -409,6 +412,81 @@ static void who_leaves_has_no_pods_and_no_blocks(void)
 	door_done(door);
 }
 
+static const struct status_peer *peer_named(const struct status_report *status, const char *name)
+{
+	for (size_t i = 0; i < status->n_peers; i++)
+		if (strcmp(status->peers[i].name, name) == 0)
+			return &status->peers[i];
+	return NULL;
+}
+
+/* It is down since before this agent started: the ledger alone tells of it. */
+static void who_is_down_is_listed(void)
+{
+	struct cluster cluster;
+	struct door *door = &cluster.door;
+	const struct status_peer *peer;
+
+	door_init(door);
+	CHECK_UINT(door_ask(door, REQUEST_STATUS, "").status->blocks_total, 0);
+	door_done(door);
+	cluster_init(&cluster);
+	must(&door->ledger, attach_of(9, "node-9", 0, 1, 1));
+	must(&door->ledger, acquire_of(9, 1, 1, 1));
+	show(&cluster);
+	peer = peer_named(door_ask(door, REQUEST_STATUS, "").status, "node-9");
+	REQUIRE(peer != NULL);
+	CHECK_STR(peer->state, "not heard of");
+	CHECK_UINT(peer->n_blocks, 1);
+	door_tell(door, cluster.keeper, door_member_of(9, 1, 1));
+	peer = peer_named(door_ask(door, REQUEST_STATUS, "").status, "node-9");
+	REQUIRE(peer != NULL);
+	CHECK_STR(peer->state, "known");
+	CHECK_UINT(peer->n_blocks, 1);
+	door_done(door);
+}
+
+/* The records outlived the identity: whoever is node 5 now has another block. */
+static void pods_in_foreign_blocks_are_told_of(void)
+{
+	struct record record = {
+		.type = RECORD_ALLOC,
+		.pod = { .container_id = "old", .ifname = "eth0", .ip = 0x0a200342 },
+	};
+	struct host_end end = { .container_id = "old", .ifname = "eth0", .ip = 0x0a200342 };
+	struct cluster cluster;
+	struct door *door = &cluster.door;
+	struct start start = {
+		.settings = &door->settings,
+		.underlay = { .have = true, .ip = 0xc0000205, .dev = "eth0", .mtu = 1500 },
+		.host_ends = { .n = 1, .ends = &end },
+	};
+	const struct status_report *status;
+
+	pod_host_if("old", "eth0", end.host_if);
+	door_init(door);
+	must(&door->ledger, attach_of(1, "node-1", 0, 1, 1));
+	door_step(door, (struct event){ .type = EVENT_SAVED, .saved = &record });
+	door_step(door, (struct event){ .type = EVENT_START, .start = &start });
+	status = door_ask(door, REQUEST_STATUS, "").status;
+	CHECK_STR(status->pods[0].state, "up"); /* it may be ours: the view will show */
+	CHECK_UINT(status->n_warnings, 0);
+	cluster.keeper = door_accept(door, door_hello_of(door, 1));
+	show(&cluster);
+	carry_out(&cluster);
+	carry_out(&cluster);
+	CHECK(door_said(door, "pod old has 10.32.3.66, of a block that is not this node's"));
+	CHECK_INT(door_ask(door, REQUEST_ADD, "new").code, ANSWER_OK);
+	status = door_ask(door, REQUEST_STATUS, "").status;
+	REQUIRE(status->n_pods == 2);
+	CHECK_STR(status->pods[0].state, "up");
+	CHECK_STR(status->pods[1].state, "foreign block");
+	REQUIRE(status->n_warnings == 1);
+	CHECK(strstr(status->warnings[0], "1 pod here with an address of a block that is not") !=
+	      NULL);
+	door_done(door);
+}
+
 int main(void)
 {
 	RUN(blocks_come_by_what_the_view_shows);
@@ -423,5 +501,7 @@ int main(void)
 	RUN(a_token_that_does_not_match_ends_the_session);
 	RUN(a_session_that_another_life_took_is_lost);
 	RUN(who_leaves_has_no_pods_and_no_blocks);
+	RUN(who_is_down_is_listed);
+	RUN(pods_in_foreign_blocks_are_told_of);
 	return check_report();
 }

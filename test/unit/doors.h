@@ -98,6 +98,7 @@ static inline void door_keep_forward(struct door *door, const struct forward *fo
 		door_copy(old.neigh, forward->neigh, forward->n_neigh * sizeof(*forward->neigh));
 	keep->routes = door_copy(old.routes, forward->routes,
 				 forward->n_routes * sizeof(*forward->routes));
+	keep->keep = door_copy(old.keep, forward->keep, forward->n_keep * sizeof(*forward->keep));
 	keep->members = door_copy(old.members, forward->members,
 				  forward->n_members * sizeof(*forward->members));
 	keep->pods = NULL;
@@ -224,6 +225,7 @@ static inline void door_done(struct door *door)
 	free((void *)(uintptr_t)door->forward.fdb);
 	free((void *)(uintptr_t)door->forward.neigh);
 	free((void *)(uintptr_t)door->forward.routes);
+	free((void *)(uintptr_t)door->forward.keep);
 	free((void *)(uintptr_t)door->forward.members);
 	free((void *)(uintptr_t)door->pods.pods);
 }

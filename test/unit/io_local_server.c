@@ -376,6 +376,42 @@ static void leaving_is_noticed(void)
 	world_done(&w);
 }
 
+/* While the server could not look (stopped, or busy): nobody waits for what it would do. */
+static void who_left_before_is_not_served(void)
+{
+	struct world w;
+	int fd;
+
+	world_init(&w);
+	fd = dial(&w);
+	ask(fd, "too late");
+	close(fd);
+	run_what_is_ready(&w);
+	wait_until(&w, nobody_left);
+	CHECK_UINT(w.asked, 0);
+	CHECK_UINT(w.gone, 0);
+	CHECK_UINT(w.refused, 0);
+	world_done(&w);
+}
+
+/* At once, before the loop has heard of it. */
+static void descriptors_of_who_left_are_of_no_use(void)
+{
+	int fds[LOCAL_FDS_MAX], fd;
+	struct world w;
+	size_t n;
+
+	world_init(&w);
+	fd = dial(&w);
+	ask(fd, "wire me");
+	wait_until(&w, one_asked);
+	CHECK(local_server_fds(&w.server, w.client, fds, &n));
+	close(fd);
+	CHECK(!local_server_fds(&w.server, w.client, fds, &n));
+	wait_until(&w, one_gone);
+	world_done(&w);
+}
+
 static void impossible_length(void)
 {
 	struct world w;
@@ -515,6 +551,8 @@ int main(void)
 	RUN(descriptors_come_along);
 	RUN(surplus_descriptors_are_closed);
 	RUN(leaving_is_noticed);
+	RUN(who_left_before_is_not_served);
+	RUN(descriptors_of_who_left_are_of_no_use);
 	RUN(impossible_length);
 	RUN(silent_ones_are_closed);
 	RUN(answers_are_not_kept_for_ever);

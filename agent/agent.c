@@ -175,6 +175,7 @@ static void on_turn(void *arg)
 
 	tcp_turn(&agent->tcp);
 	agent_kernel_turn(agent);
+	agent_cni_turn(agent);
 	log_flush(agent->log);
 	if (agent->end == AGENT_STOPS && all_said(agent))
 		end(agent, AGENT_STOPPED);
@@ -203,7 +204,7 @@ static void on_stop(void *arg, const char *signal)
 		 signal);
 	agent->end = AGENT_STOPS;
 	tcp_close_listener(&agent->tcp);
-	local_server_close_listener(&agent->local);
+	agent_local_close_listeners(agent);
 	agent_event(agent, &(struct event){ .type = EVENT_STOP });
 	loop_timer_start(&agent->stop_timer, STOP_MS);
 	loop_soon(&agent->loop);
@@ -239,20 +240,6 @@ static int begin(struct agent *agent, struct start *start, struct err *err)
 	return 0;
 }
 
-/* Last: whoever finds a socket to ask must get answers. */
-static int serve(struct agent *agent, struct err *err)
-{
-	char path[FILES_PATH_MAX + sizeof("/weft.sock")];
-	int result;
-
-	strcpy(path, agent->run.path);
-	strcat(path, "/weft.sock");
-	result = local_server_open(&agent->local, &agent->loop, path, LOCAL_REQUEST_MAX,
-				   &agent_local_owner, agent, err);
-	agent->has_local = result == 0;
-	return result;
-}
-
 static int open_parts(struct agent *agent, struct err *err)
 {
 	int result = loop_init(&agent->loop, &loop_owner, agent, err);
@@ -261,6 +248,7 @@ static int open_parts(struct agent *agent, struct err *err)
 		return result;
 	agent->has_loop = true;
 	loop_timer_init(&agent->loop, &agent->stop_timer, on_stop_timer, agent);
+	agent_cni_open(agent);
 	agent_peers_open(agent);
 	result = tcp_init(&agent->tcp, &agent->loop, agent->options->port, &agent_tcp_owner, agent,
 			  err);
@@ -295,8 +283,9 @@ int agent_start(struct agent *agent, const struct options *options, struct log *
 		result = agent_recall(agent, &start, err);
 	if (result == 0)
 		result = begin(agent, &start, err);
+	/* Last: whoever finds a socket to ask must get answers. */
 	if (result == 0)
-		result = serve(agent, err);
+		result = agent_local_open(agent, err);
 	return result;
 }
 
@@ -318,13 +307,13 @@ int agent_run(struct agent *agent)
 void agent_done(struct agent *agent)
 {
 	agent->end = agent->end == AGENT_DIED ? AGENT_DIED : AGENT_STOPPED;
-	if (agent->has_local)
-		local_server_done(&agent->local);
+	agent_local_done(agent);
 	if (agent->has_tcp)
 		tcp_done(&agent->tcp);
 	agent_kernel_close(agent);
 	if (agent->has_loop) {
 		loop_timer_close(&agent->stop_timer);
+		loop_timer_close(&agent->cni_timer);
 		loop_timer_close(&agent->names_timer);
 		loop_done(&agent->loop); /* nothing is called back from here on */
 	}

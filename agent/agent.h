@@ -10,6 +10,7 @@
  *   agent_store.c   the logs: read back at start, written to from then on
  *   agent_links.c   connections with other agents: io/tcp's bytes <-> wire/conn's messages
  *   agent_local.c   local clients: their questions and answers
+ *   agent_cni.c     the CNI program and the network's configuration, for a container runtime
  *   agent_kernel.c  passes of want against have, wiring, what the kernel reports
  *
  * main.c makes one, runs it and takes it apart.
@@ -25,6 +26,7 @@
 #include "log/log.h"
 #include "options.h"
 #include "wire/conn.h"
+#include "wire/http.h"
 #include "wire/identity.h"
 #include "wire/local.h"
 
@@ -36,10 +38,22 @@ struct agent_link {
 	struct endpoint remote;
 };
 
-/* A question that is not answered yet. */
+/* Where local clients ask. */
+enum agent_door_type { DOOR_ROOT, DOOR_KUBE, DOOR_HTTP, DOOR_COUNT };
+
+struct agent_door {
+	struct agent *agent;
+	enum agent_door_type type;
+	bool open; /* the server is there */
+	struct local_server server;
+};
+
+/* A question that is not answered yet, by the number that the core knows it by. */
 struct agent_client {
 	uint32_t id;
 	struct local_request request;
+	enum http_asked http; /* at DOOR_HTTP */
+	bool http_body;
 };
 
 /* A --peer that is a name. */
@@ -100,7 +114,7 @@ struct agent {
 	uint8_t *frame; /* owned; what is being sent */
 
 	/* agent_local.c */
-	struct local_server local;
+	struct agent_door doors[DOOR_COUNT];
 	size_t n_clients, cap_clients;
 	struct agent_client **clients; /* owned */
 
@@ -118,7 +132,12 @@ struct agent {
 	} kernel;
 
 	/* Which parts are there, for taking apart. */
-	bool has_loop, has_store, has_tcp, has_local, has_kernel_watch;
+	bool has_loop, has_store, has_tcp, has_kernel_watch;
+
+	/* agent_cni.c */
+	struct loop_timer cni_timer;
+	bool cni_told; /* the runtime has our network's configuration */
+	bool cni_said; /* what keeps us from telling it */
 };
 
 /* Everything up to where clients and peers are served. On failure agent_done() is still due. */
@@ -162,9 +181,18 @@ void agent_hangup(struct agent *agent, uint32_t id, uint32_t drain_ms, const cha
 void agent_links_free(struct agent *agent);
 
 /* agent_local.c */
-extern const struct local_owner agent_local_owner;
+int agent_local_open(struct agent *agent, struct err *err);
+void agent_local_close_listeners(struct agent *agent);
+void agent_local_done(struct agent *agent);
 void agent_answer(struct agent *agent, const struct answer *answer);
+/* The descriptors that came with a question; they stay the client's. */
+bool agent_client_fds(struct agent *agent, uint32_t client, int fds[LOCAL_FDS_MAX], size_t *ret_n);
 void agent_clients_free(struct agent *agent);
+
+/* agent_cni.c: what a container runtime finds on the host, if that is ours to put there */
+void agent_cni_open(struct agent *agent);
+/* The network's configuration, from when an ADD would succeed. */
+void agent_cni_turn(struct agent *agent);
 
 /* agent_kernel.c */
 int agent_kernel_open(struct agent *agent, struct err *err);

@@ -181,10 +181,10 @@ void agent_wire(struct agent *agent, const struct wire_pod *pod)
 	int fds[LOCAL_FDS_MAX];
 	size_t n;
 
-	if (!local_server_fds(&agent->local, pod->client, fds, &n) || n != LOCAL_FDS_MAX)
+	if (!agent_client_fds(agent, pod->client, fds, &n) || n != LOCAL_FDS_MAX)
 		err_set(&err, ECANCELED, "the runtime hung up");
 	else if (pods_wire(&sockets, pod, fds[0], fds[1], &err) == 0 &&
-		 !local_server_fds(&agent->local, pod->client, fds, &n))
+		 !agent_client_fds(agent, pod->client, fds, &n))
 		err_set(&err, ECANCELED, "the runtime hung up meanwhile"); /* nobody would use it */
 	wired(agent, pod->job, &err);
 }

@@ -231,6 +231,7 @@ static void fill_settings(struct agent *agent)
 	settings->auth_none = options->auth_none;
 	settings->init = options->init;
 	settings->init_alone = options->init_alone;
+	settings->platform = options->kube;
 	settings->masquerade = options->masquerade;
 	settings->masquerade_nodes = options->masquerade_nodes;
 	settings->allow_overlap = options->allow_overlap;

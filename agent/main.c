@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent.h"
+#include "agent_reset.h"
 #include "log/log.h"
 #include "options.h"
 #include "weft/version.h"
@@ -23,6 +24,7 @@ static void help(void)
 	     "\n"
 	     "  weftd --auth=none --peer ADDR [--peer ADDR ...]          on every node\n"
 	     "  weftd --auth=none --peer ADDR [--peer ADDR ...] --init   on one of them\n"
+	     "  weftd --reset                                            takes all of it away\n"
 	     "\n"
 	     "Each flag is an environment variable too (--node-ip, WEFT_NODE_IP); the flag\n"
 	     "wins. Defaults are in parentheses.\n");
@@ -67,6 +69,8 @@ static int run(const struct options *options)
 	int code = EXIT_FAILURE;
 
 	log_init(&log, STDERR_FILENO, options->log_level, style_of(options));
+	if (options->reset)
+		return agent_reset(options, &log);
 	log_line(&log, LOG_INFO, "weftd " WEFT_VERSION " on %s", options->name);
 	if (agent_start(&agent, options, &log, &err) == 0)
 		code = agent_run(&agent);

@@ -9,6 +9,7 @@
 #include "base/guess.h"
 #include "base/text.h"
 #include "base/vec.h"
+#include "weft/paths.h"
 
 enum { ENV_NAME_MAX = 40, RANGE_LEN_MIN = 12, RANGE_LEN_MAX = 24 };
 
@@ -259,6 +260,58 @@ static int set_node_ref(struct options *o, const char *text, struct err *err)
 			  "at most 64 letters, digits and '-', '_', '.', ':', '/'", err);
 }
 
+static int set_kube(struct options *o, const char *text, struct err *err)
+{
+	return parse_switch(text, &o->kube, err);
+}
+
+static int set_kube_group(struct options *o, const char *text, struct err *err)
+{
+	return parse_u32(text, 0, INT32_MAX, &o->kube_group, err);
+}
+
+static int set_metrics_address(struct options *o, const char *text, struct err *err)
+{
+	struct endpoint *at = &o->metrics;
+
+	*at = (struct endpoint){ 0 };
+	if (strcmp(text, "off") == 0)
+		return 0;
+	if (text_parse_endpoint(text, OPTIONS_METRICS_PORT, at->ip, &at->ip_len, &at->port, NULL) ==
+	    0)
+		return 0;
+	return expected(err, "off, or an address with or without a port, like 127.0.0.1:6786",
+			text);
+}
+
+static int set_cni_bin_dir(struct options *o, const char *text, struct err *err)
+{
+	return parse_path(text, o->cni_bin_dir, err);
+}
+
+static int set_cni_conf_dir(struct options *o, const char *text, struct err *err)
+{
+	return parse_path(text, o->cni_conf_dir, err);
+}
+
+static int set_cni_shim(struct options *o, const char *text, struct err *err)
+{
+	return parse_path(text, o->cni_shim, err);
+}
+
+static int set_reset(struct options *o, const char *text, struct err *err)
+{
+	bool yes;
+
+	if (strcmp(text, "stay") == 0)
+		o->reset = RESET_AND_STAY;
+	else if (parse_switch(text, &yes, NULL) == 0)
+		o->reset = yes ? RESET_AND_END : RESET_NO;
+	else
+		return expected(err, "nothing, or 'stay'", text);
+	return 0;
+}
+
 static int set_state(struct options *o, const char *text, struct err *err)
 {
 	return parse_path(text, o->state, err);
@@ -322,6 +375,16 @@ static const struct flag {
 	{ "allow-overlap", "[]", set_allow_overlap,
 	  "start although the host has routes in the range" },
 	{ "node-ref", "TEXT", set_node_ref, "what the platform calls this node" },
+	{ "kube", "[]", set_kube, "in Kubernetes: weft-kube tells of nodes and founder" },
+	{ "kube-group", "GID", set_kube_group, "weft-kube's group, which may tell so (root's)" },
+	{ "metrics-address", "ADDR|off", set_metrics_address,
+	  "serves HTTP /healthz, /readyz (127.0.0.1:6786)" },
+	{ "cni-bin-dir", "DIR", set_cni_bin_dir, "put the CNI program there, as 'weft'" },
+	{ "cni-shim", "FILE", set_cni_shim, "the CNI program (" WEFT_SHIM_PATH ")" },
+	{ "cni-conf-dir", "DIR", set_cni_conf_dir,
+	  "put 10-weft.conflist there once pods can be attached" },
+	{ "reset", "[stay]", set_reset, "remove from this node all that Weft made, and end;",
+	  "'stay': then wait for a signal" },
 	{ "state", "DIR", set_state, "on disk: identity and logs (/var/lib/weft)" },
 	{ "run", "DIR", set_run, "in memory: socket and pods' records (/run/weft)" },
 	{ "log-level", "LEVEL", set_log_level, "err, warn, info or debug (info)" },
@@ -427,6 +490,12 @@ static int take_environment(struct options *o, char *const *environment, const b
 /* What no flag alone can tell. */
 static int check_whole(struct options *o, const char *hostname, struct err *err)
 {
+	if (o->reset)
+		return 0;
+	if (o->kube && o->init)
+		return err_set(err, EINVAL,
+			       "--init and --kube: with --kube a ConfigMap says who "
+			       "founds the cluster; leave --init away");
 	if (!o->auth_none)
 		return err_set(err, EINVAL,
 			       "agents cannot prove yet who they are, so whoever reaches TCP port "
@@ -454,6 +523,8 @@ int options_parse(struct options *ret, int argc, char *const *argv, char *const 
 		.state = "/var/lib/weft",
 		.run = "/run/weft",
 		.log_level = LOG_INFO,
+		.metrics = { .ip = { 127, 0, 0, 1 }, .ip_len = 4, .port = OPTIONS_METRICS_PORT },
+		.cni_shim = WEFT_SHIM_PATH,
 	};
 	bool given[N_FLAGS] = { 0 };
 	int result = 0;

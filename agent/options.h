@@ -16,6 +16,7 @@ enum {
 	OPTIONS_PEERS_MAX = 256,
 	OPTIONS_CLUSTER_MAX = 63,
 	OPTIONS_PATH_MAX = 200,
+	OPTIONS_METRICS_PORT = 6786,
 	OPTIONS_BLOCKS_DEFAULT = 1, /* plain Linux; a kubelet with 110 pods wants 2 */
 };
 
@@ -41,6 +42,13 @@ struct options {
 	bool masquerade, masquerade_nodes;
 	bool allow_overlap;
 	char node_ref[NODE_REF_MAX + 1];
+	bool kube;               /* weft-kube tells who founds and where nodes are */
+	uint32_t kube_group;     /* whose it is; 0: root's */
+	struct endpoint metrics; /* ip_len 0: nothing is served over HTTP */
+	/* What a container runtime reads; empty: left alone. */
+	char cni_bin_dir[OPTIONS_PATH_MAX + 1], cni_conf_dir[OPTIONS_PATH_MAX + 1];
+	char cni_shim[OPTIONS_PATH_MAX + 1]; /* the program that goes to cni_bin_dir */
+	enum { RESET_NO, RESET_AND_END, RESET_AND_STAY } reset;
 	char state[OPTIONS_PATH_MAX + 1], run[OPTIONS_PATH_MAX + 1];
 	enum log_level log_level;
 	enum { LOG_TIME_AUTO, LOG_TIME_ON, LOG_TIME_OFF } log_time;

@@ -6,21 +6,17 @@ routes are neither used nor changed, and everything is removed at the end.
 """
 
 import argparse
-import fcntl
 import json
 import os
-import re
 import signal
-import subprocess
 import sys
-import textwrap
 import time
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-sys.path[:0] = [os.path.join(ROOT, "test", "rig"), os.path.join(ROOT, "test", "runner")]
+sys.path[:0] = [os.path.join(ROOT, "test", "rig"), os.path.join(ROOT, "deploy")]
 
-import builds  # noqa: E402
 import probe  # noqa: E402
+import release  # noqa: E402
 from rig import Rig  # noqa: E402
 from space import NotYet, RigError, wait_until  # noqa: E402
 
@@ -28,86 +24,6 @@ PACKETS_AROUND_KILL = 500
 CAP_NET_ADMIN = f"{1 << 12:016x}"
 NOTICE_S = 30  # a link that says nothing for 12 s is given up
 HEAL_S = 60
-WIDTH = 90
-
-
-class Screen:
-    """What the person sees: a line when something begins, the seconds when it has ended."""
-
-    def __init__(self, stream):
-        self.stream = stream
-        self.begun = time.monotonic()
-        self.failures = []
-
-    def restart(self):
-        self.begun = time.monotonic()
-
-    @property
-    def seconds(self):
-        return time.monotonic() - self.begun
-
-    def say(self, text=""):
-        print(text, file=self.stream, flush=True)
-
-    def step(self, text):
-        stamp = f"[{self.seconds:5.1f} s] "
-        self.say(textwrap.fill(text, WIDTH, initial_indent=stamp,
-                               subsequent_indent=" " * len(stamp), break_long_words=False,
-                               break_on_hyphens=False))
-
-    def detail(self, text, indent=10):
-        for line in text.splitlines():
-            self.say(f"{' ' * indent}{line}".rstrip())
-
-    def failed(self, text):
-        self.failures.append(text)
-        self.step(f"FAILED: {text}")
-
-    def passing(self, text):
-        """A line that the next one overwrites; only where there is somebody to see it move."""
-        if self.stream.isatty():
-            width = os.get_terminal_size(self.stream.fileno()).columns
-            print(f"\r{text[:width - 1]:{width - 1}}\r", end="", file=self.stream, flush=True)
-
-
-# ---- the build
-
-def run_build_command(screen, argv, env, log):
-    process = subprocess.Popen(argv, env={**os.environ, **env}, cwd=ROOT, text=True,
-                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, start_new_session=True)
-    try:
-        for line in process.stdout:
-            log.append(line)
-            if re.match(r"\[\d+/\d+\]", line):
-                screen.passing(f"[{screen.seconds:5.1f} s] building {line.strip()}")
-    finally:
-        if process.poll() is None and sys.exc_info()[0]:
-            process.terminate()
-        process.wait()
-    return process.returncode
-
-
-def build(screen):
-    """The directory of the programs. WEFT_BUILD names one that is built already."""
-    ready = os.environ.get("WEFT_BUILD")
-    if ready:
-        return ready
-    wanted = builds.builds_in(os.path.join(ROOT, "build"))["gcc"]
-    log = []
-    screen.step("building (about a minute the first time)")
-    # Two of us side by side share the directory: one builds, the other waits for it.
-    lock = os.open(ROOT, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        built = builds.build(ROOT, wanted, lambda argv, env:
-                             run_build_command(screen, argv, env, log))
-    finally:
-        os.close(lock)
-    if not built:
-        screen.say("".join(log[-30:]))
-        raise RigError("Weft does not build on this machine; the lines above say why")
-    return wanted.directory
 
 
 # ---- what is shown
@@ -269,7 +185,7 @@ def show_agent_logs(screen, rig):
 
 
 def go(screen, options, outcome):
-    directory = build(screen)
+    directory = release.build(screen)
     screen.restart()
     rig = Rig(3, directory)
     try:
@@ -296,11 +212,11 @@ def main():
     options = parser.parse_args()
     if options.json and not options.once:
         parser.error("--json goes with --once")
-    screen = Screen(sys.stderr if options.json else sys.stdout)
+    screen = release.Screen(sys.stderr if options.json else sys.stdout)
     outcome = {"pings": Pings(screen), "lost": None, "seconds": 0.0}
     try:
         go(screen, options, outcome)
-    except RigError as error:
+    except (RigError, release.BuildError) as error:
         screen.failed(str(error))
     except KeyboardInterrupt:
         screen.say("\nstopped; everything removed")

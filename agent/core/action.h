@@ -51,6 +51,17 @@ enum answer_code {
 	ANSWER_DUPLICATE = 101,
 };
 
+/* What weft-kube must know. */
+struct platform_answer {
+	struct uid uid;
+	char name[NAME_LEN_MAX + 1];
+	struct uuid cluster; /* zero: none yet */
+	uint64_t list;       /* held whole; 0: none */
+	bool wants_founding; /* no cluster here, and none was met: somebody must found one */
+	bool ready;
+	char detail[TEXT_LEN_MAX + 1]; /* why not ready */
+};
+
 struct answer {
 	uint32_t client;
 	enum answer_code code;
@@ -61,7 +72,8 @@ struct answer {
 	uint32_t ip;
 	uint32_t mtu;
 	struct mac host_mac, pod_mac;
-	const struct status_report *status; /* STATUS */
+	const struct status_report *status;     /* STATUS */
+	const struct platform_answer *platform; /* PLATFORM */
 };
 
 /* ---- the kernel state we want, as plain arrays sorted by their first members */

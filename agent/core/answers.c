@@ -26,6 +26,15 @@ void answer_pod(struct core *core, const struct pod *pod, uint32_t client)
 	ok->pod_mac = pod_mac_of(pod->ip);
 }
 
+void answer_ready(struct core *core, uint32_t client)
+{
+	struct answer why = { 0 };
+
+	(void)pod_requests_ready(core, &why);
+	why.client = client;
+	*answer(core, client) = why;
+}
+
 void answer_done(struct core *core, uint32_t client)
 {
 	if (client)

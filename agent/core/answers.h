@@ -6,6 +6,8 @@ struct core;
 struct pod;
 
 void answer_pod(struct core *core, const struct pod *pod, uint32_t client);
+/* Done, or what an ADD would be refused with. */
+void answer_ready(struct core *core, uint32_t client);
 /* Client 0 is nobody: these then do nothing. */
 void answer_done(struct core *core, uint32_t client);
 void answer_refuse_as(struct core *core, uint32_t client, const struct answer *why);

@@ -24,6 +24,7 @@ struct core *core_new(void)
 	members_init(&core->members);
 	links_init(&core->links);
 	dial_init(&core->dial);
+	platform_init(&core->platform);
 	ledger_init(&core->view);
 	core->keeper = keeper_new();
 	durable_init(&core->durable);
@@ -42,6 +43,7 @@ void core_free(struct core *core)
 	blocks_done(&core->blocks);
 	keeper_free(core->keeper);
 	ledger_done(&core->view);
+	platform_done(&core->platform);
 	dial_done(&core->dial);
 	links_done(&core->links);
 	members_done(&core->members);
@@ -148,6 +150,14 @@ static void say_underlay(struct core *core, const struct underlay *underlay)
 			  "no underlay address: %s -> the tunnel stays as it is", underlay->text);
 }
 
+static void say_range(struct core *core)
+{
+	char range[TEXT_PREFIX_MAX];
+
+	text_prefix(range, core->settings.range.ip, core->settings.range.len);
+	out_trace(&core->out, TRACE_INFO, "ipalloc: pods of all nodes get addresses of %s", range);
+}
+
 static void tell_losses(struct core *core, const struct start *start)
 {
 	static const char *const lost[STORE_FILE_COUNT] = {
@@ -186,6 +196,7 @@ static void started(struct core *core, const struct start *start)
 	core->underlay = start->underlay;
 	prng_seed(&core->prng, core->settings.seed);
 	tell_losses(core, start);
+	say_range(core);
 	say_underlay(core, &start->underlay);
 	if (!range_fits(core))
 		return;
@@ -205,6 +216,7 @@ static void started(struct core *core, const struct start *start)
 		core->cluster = keeper_value(core->keeper)->config.cluster;
 		show_keeper_value(core);
 	}
+	core->logs_lost = start->store_lost[STORE_NODE] || start->store_lost[STORE_KEEPER];
 	greet_found(core);
 }
 
@@ -242,6 +254,8 @@ static void link_closed(struct core *core, struct link *link, const char *reason
 	else if (link->state != LINK_DRAIN && link->dialled)
 		out_trace(&core->out, TRACE_DEBUG, "%s: %s -> later again",
 			  link_label(link, &core->out), reason);
+	if (link->dialled)
+		dial_ended(core, &link->remote);
 	keeper_link_closed(core->keeper, link->id);
 	links_remove(&core->links, link);
 }
@@ -376,6 +390,12 @@ static void requested(struct core *core, const struct request *request)
 		else
 			answer_refuse(core, request->client, ANSWER_FAILED, "", "%s", why);
 		break;
+	case REQUEST_READY:
+		answer_ready(core, request->client);
+		break;
+	case REQUEST_PLATFORM:
+		platform_told(core, request);
+		break;
 	}
 }
 
@@ -484,4 +504,11 @@ struct instant core_deadline(const struct core *core)
 	at = instant_min(at, pod_steps_deadline(core));
 	at = instant_min(at, pods_deadline(core));
 	return instant_min(at, keeper_deadline(core->keeper));
+}
+
+bool core_ready(const struct core *core)
+{
+	struct answer why;
+
+	return core->started && pod_requests_ready(core, &why);
 }

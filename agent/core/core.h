@@ -17,3 +17,6 @@ const struct actions *core_step(struct core *core, const struct event *event);
 
 /* When to come back with EVENT_TIME even if nothing happens. */
 struct instant core_deadline(const struct core *core);
+
+/* Would an ADD of a new pod succeed now? */
+bool core_ready(const struct core *core);

@@ -6,6 +6,8 @@
 #include "base/vec.h"
 #include "core/state.h"
 
+enum { PLATFORM_DRAWS = 16 }; /* per step */
+
 void dial_init(struct dial *dial)
 {
 	*dial = (struct dial){ 0 };
@@ -126,6 +128,7 @@ void dial_greeted(struct core *core, const struct link *link, const struct hello
 		target->known = true;
 		target->uid = hello->uid;
 		target->answered |= answers;
+		target->ended |= answers;
 		/* Over another link it may take its word back, never give it. */
 		target->says_none = says_none && (answers || target->says_none);
 		target->backoff_ms = DIAL_BACKOFF_FIRST_MS;
@@ -134,6 +137,11 @@ void dial_greeted(struct core *core, const struct link *link, const struct hello
 		    endpoint_eq(&target->endpoint, &link->listens))
 			target->next_at = core->out.now;
 	}
+}
+
+void dial_ended(struct core *core, const struct endpoint *endpoint)
+{
+	dial_target(&core->dial, endpoint)->ended = true;
 }
 
 void dial_mismatched(struct core *core, const struct endpoint *endpoint)
@@ -264,6 +272,46 @@ static void dial_peers(struct core *core)
 	}
 }
 
+static struct endpoint agent_at(const struct core *core, uint32_t ip)
+{
+	return (struct endpoint){
+		.ip = { (uint8_t)(ip >> 24), (uint8_t)(ip >> 16), (uint8_t)(ip >> 8), (uint8_t)ip },
+		.ip_len = 4,
+		.port = core->settings.port,
+	};
+}
+
+bool dial_platform_asked(const struct core *core)
+{
+	size_t n = 0, ended = 0, nodes = platform_nodes(core);
+
+	for (size_t i = 0; i < core->dial.n; i++)
+		ended += core->dial.targets[i].ended;
+	for (size_t i = 0; i < nodes && n < PLATFORM_ASK; i++)
+		n += platform_node_ip(core, i) != 0;
+	return ended >= n;
+}
+
+/* A few of the platform's nodes, drawn by lot: who has some links, or found the cluster, has better
+ * knowledge of where others are. */
+static void dial_platform(struct core *core)
+{
+	size_t nodes = platform_nodes(core);
+
+	for (int i = 0; nodes && i < PLATFORM_DRAWS; i++) {
+		size_t up = links_count(&core->links, LINK_UP, true) +
+			    links_count(&core->links, LINK_UP, false);
+		uint32_t ip = platform_node_ip(core, (size_t)prng_below(&core->prng, nodes));
+		struct endpoint endpoint = agent_at(core, ip);
+
+		if (in_flight(&core->links) >= DIAL_IN_FLIGHT_MAX ||
+		    (up >= 2 && (core_in_cluster(core) || dial_platform_asked(core))))
+			return;
+		if (ip && due(core, &endpoint))
+			dial(core, &endpoint, LINK_WANT_HIGH);
+	}
+}
+
 /* Each once: what a peer names need not be an agent at all. */
 static void dial_offers(struct core *core, enum link_want want)
 {
@@ -361,6 +409,7 @@ void dial_run(struct core *core)
 		    in_flight(&core->links) < DIAL_IN_FLIGHT_MAX)
 			dial_offers(core, want);
 	dial_peers(core);
+	dial_platform(core);
 }
 
 /* The earliest time at which somebody becomes due; links that open or close wake us anyway. */

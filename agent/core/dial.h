@@ -1,8 +1,9 @@
 #pragma once
 /*
- * Whom to dial, and when: the next alive peer in ring order and two at
- * random, the acting keeper while a command waits, and every --peer address that no known member
- * answers at; while links are wanted also, once, whom a full peer names. Back-off is per address.
+ * Whom to dial, and when: the next alive peer in ring order and two at random, the acting keeper
+ * while a command waits, every --peer address that no known member answers at; while links are
+ * wanted also, once, whom a full peer names, and who has next to no link, some of the platform's
+ * nodes. Back-off is per address.
  */
 #include "core/links.h"
 #include "core/members.h"
@@ -25,6 +26,7 @@ struct dial_target {
 	bool is_self;    /* our own address: never again */
 	bool answered;   /* it greeted over a dial of ours */
 	bool says_none;  /* ... and said: "no cluster here" */
+	bool ended;      /* a dial of ours was answered or failed since this agent started */
 	bool known;      /* somebody says that this is its address: uid */
 	struct uid uid;
 	struct instant next_at;
@@ -51,6 +53,10 @@ void dial_failed(struct core *core, const struct endpoint *endpoint);
 void dial_greeted(struct core *core, const struct link *link, const struct hello *hello,
 		  bool says_none);
 void dial_mismatched(struct core *core, const struct endpoint *endpoint);
+/* The link that was dialled to this address is over. */
+void dial_ended(struct core *core, const struct endpoint *endpoint);
+/* Enough of the platform's nodes were asked, and the dials that began are over. */
+bool dial_platform_asked(const struct core *core);
 void dial_is_self(struct core *core, const struct endpoint *endpoint);
 /* A peer without room for us names another that may have some. */
 void dial_offered(struct core *core, const struct endpoint *endpoint);

@@ -86,6 +86,7 @@ struct settings {
 	uint32_t first_blocks; /* blocks of the first grant */
 	bool auth_none;
 	bool init, init_alone;
+	bool platform; /* Kubernetes says who founds and where nodes are, through weft-kube */
 	bool masquerade, masquerade_nodes;
 	bool allow_overlap; /* the host has routes inside the range: unreachable routes per own
 			       block only */
@@ -128,7 +129,14 @@ struct start {
 					      loudly */
 };
 
-enum request_type { REQUEST_ADD, REQUEST_DEL, REQUEST_STATUS, REQUEST_LEAVE };
+enum request_type {
+	REQUEST_ADD,
+	REQUEST_DEL,
+	REQUEST_STATUS,
+	REQUEST_LEAVE,
+	REQUEST_READY,    /* would an ADD succeed? Answered with its refusal if not */
+	REQUEST_PLATFORM, /* weft-kube tells, and is told how things are here */
+};
 
 struct pod_request {
 	char container_id[CONTAINER_ID_MAX + 1];
@@ -139,11 +147,35 @@ struct pod_request {
 	uint64_t wall_s;            /* for people */
 };
 
+/* A node of the platform's. */
+struct platform_node {
+	char name[NAME_LEN_MAX + 1];
+	char ref[NODE_REF_MAX + 1]; /* tells machines of one name apart */
+	uint32_t ip;                /* 0: none yet */
+	bool gone;
+};
+
+struct platform_founding {
+	struct uuid cluster;
+	struct uid founder;
+	char node[NAME_LEN_MAX + 1]; /* the founder's */
+};
+
+struct platform_news {
+	uint64_t list;    /* the nodes are of this list; 0: nothing about nodes */
+	bool first, last; /* it begins with them, it is whole with them; else they changed */
+	size_t n;
+	const struct platform_node *nodes;
+	const struct platform_founding *founding; /* NULL: not known */
+	char trouble[TEXT_LEN_MAX + 1];           /* what keeps the news away; or empty */
+};
+
 struct request {
 	enum request_type type;
 	uint32_t
 		client; /* names the connection; every request gets exactly one ANSWER or is GONE */
-	struct pod_request pod; /* ADD, DEL */
+	struct pod_request pod;               /* ADD, DEL */
+	const struct platform_news *platform; /* borrowed for the step */
 };
 
 struct kernel_report {

@@ -262,6 +262,15 @@ void greet_waiting_for(const struct core *core, char text[static TEXT_LEN_MAX + 
 	text[0] = '\0';
 	if (core_in_cluster(core))
 		return;
+	if (core->logs_lost && (core->settings.init || core->settings.platform)) {
+		text_line(text, "the logs of a cluster that was here cannot be read, so none is "
+				"founded here: waiting to reach the others");
+		return;
+	}
+	if (core->settings.platform) {
+		platform_waiting_for(core, text);
+		return;
+	}
 	if (core->missing_peer[0] && (core->settings.init || core->dial.n == 0)) {
 		text_line(text,
 			  "%s waits for --peer %s, whose name has no address now; it is asked for "
@@ -291,23 +300,37 @@ void greet_waiting_for(const struct core *core, char text[static TEXT_LEN_MAX + 
 	}
 }
 
-void greet_found(struct core *core)
+static void found(struct core *core, const struct uuid *cluster, const char *why)
 {
 	struct ledger_config config = { .number = 1, .n_keepers = 1, .n_next = 1 };
-	char waiting[TEXT_LEN_MAX + 1];
 
-	if (!core->settings.init || core_in_cluster(core) || core->founding || core->stopping)
-		return;
-	greet_waiting_for(core, waiting);
-	if (waiting[0] && !core->settings.init_alone)
-		return;
-	config.cluster = core->settings.new_cluster;
+	config.cluster = *cluster;
 	config.keeper_uid[0] = config.next_uid[0] = core->settings.uid;
 	config.keeper_id[0] = config.next_id[0] = core->settings.keeper_id;
 	config.range = core->settings.range;
 	config.block_len = core->settings.block_len;
 	core->founding = true;
-	out_trace(&core->out, TRACE_INFO, "%s -> founding a cluster here",
-		  core->settings.init_alone ? "--init=alone" : "no --peer knows a cluster");
+	out_trace(&core->out, TRACE_INFO, "%s -> founding a cluster here", why);
 	keeper_found(core->keeper, &config, &core->settings.uid, &core->out);
+}
+
+void greet_found(struct core *core)
+{
+	char waiting[TEXT_LEN_MAX + 1];
+	struct uuid cluster;
+
+	if (core_in_cluster(core) || core->founding || core->stopping || core->logs_lost)
+		return;
+	if (core->settings.platform) {
+		if (platform_lets_found(core, &cluster))
+			found(core, &cluster, "the ConfigMap names this node");
+		return;
+	}
+	if (!core->settings.init)
+		return;
+	greet_waiting_for(core, waiting);
+	if (waiting[0] && !core->settings.init_alone)
+		return;
+	found(core, &core->settings.new_cluster,
+	      core->settings.init_alone ? "--init=alone" : "no --peer knows a cluster");
 }

@@ -97,7 +97,7 @@ static void attach(struct core *core)
 		.boot = core->settings.boot,
 	};
 	memcpy(attach->name, core->settings.name, sizeof(attach->name));
-	memcpy(attach->node_ref, core->settings.node_ref, sizeof(attach->node_ref));
+	memcpy(attach->node_ref, platform_node_ref(core), sizeof(attach->node_ref));
 	become(orders, ORDERS_SAVING);
 	durable_begin(core, DURABLE_END);
 }

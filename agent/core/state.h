@@ -17,6 +17,7 @@
 #include "core/mutants.h"
 #include "core/orders.h"
 #include "core/out.h"
+#include "core/platform.h"
 #include "core/pod_requests.h"
 #include "core/pods.h"
 #include "core/session.h"
@@ -37,11 +38,13 @@ struct core {
 	bool say_again;       /* our record changed: gossip_self_changed() */
 	struct links links;
 	struct dial dial;
+	struct platform platform;
 	char missing_peer[NAME_LEN_MAX + 1]; /* a --peer that is not known now; or empty */
 
 	struct ledger view;  /* what we show and act on */
 	struct uuid cluster; /* from disk or the view; zero: none yet */
 	bool founding;
+	bool logs_lost; /* of a cluster that was here: none is founded on such a disk */
 	bool mismatch_said;
 	struct keeper *keeper;
 	bool keeper_doubted; /* others show a newer ledger than our own log: it was rolled back, we

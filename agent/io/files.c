@@ -51,7 +51,7 @@ static int keep_others_out(const struct directory *dir, struct err *err)
 	return 0;
 }
 
-int directory_open(struct directory *dir, const char *path, struct err *err)
+int directory_share(struct directory *dir, const char *path, struct err *err)
 {
 	int result;
 
@@ -63,9 +63,14 @@ int directory_open(struct directory *dir, const char *path, struct err *err)
 	if (result < 0)
 		return err_set(err, -result, "make directory '%s'", path);
 	dir->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir->fd < 0)
-		return err_set(err, errno, "open directory '%s'", path);
-	return keep_others_out(dir, err);
+	return dir->fd < 0 ? err_set(err, errno, "open directory '%s'", path) : 0;
+}
+
+int directory_open(struct directory *dir, const char *path, struct err *err)
+{
+	int result = directory_share(dir, path, err);
+
+	return result < 0 ? result : keep_others_out(dir, err);
 }
 
 static int say_who_holds_it(const struct directory *dir, struct err *err)
@@ -88,27 +93,50 @@ static int say_who_holds_it(const struct directory *dir, struct err *err)
 		       pid[0] ? pid : "not known", dir->path);
 }
 
+/* Whose name a reset took away between opening and locking it is nobody's lock any more. */
+static int open_lock(struct directory *dir)
+{
+	struct stat stat = { 0 };
+
+	do {
+		if (dir->lock_fd >= 0)
+			close(dir->lock_fd);
+		dir->lock_fd =
+			openat(dir->fd, LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (dir->lock_fd < 0 || flock(dir->lock_fd, LOCK_EX | LOCK_NB) < 0 ||
+		    fstat(dir->lock_fd, &stat) < 0)
+			return -errno;
+	} while (stat.st_nlink == 0);
+	return 0;
+}
+
 int directory_lock(struct directory *dir, struct err *err)
 {
+	int result = open_lock(dir), len;
 	char pid[16];
-	int len;
 
-	dir->lock_fd = openat(dir->fd, LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (dir->lock_fd < 0)
-		return err_set(err, errno, "open '%s/" LOCK_NAME "'", dir->path);
-	if (flock(dir->lock_fd, LOCK_EX | LOCK_NB) < 0) {
-		int code = errno;
-
-		close(dir->lock_fd);
+	if (result < 0) {
+		if (dir->lock_fd >= 0)
+			close(dir->lock_fd);
 		dir->lock_fd = -1;
-		return code == EWOULDBLOCK
+		return result == -EWOULDBLOCK
 			       ? say_who_holds_it(dir, err)
-			       : err_set(err, code, "lock '%s/" LOCK_NAME "'", dir->path);
+			       : err_set(err, -result, "lock '%s/" LOCK_NAME "'", dir->path);
 	}
 	/* For people only, so a full disk is no reason to stop here. */
 	len = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
 	if (ftruncate(dir->lock_fd, 0) < 0 || write(dir->lock_fd, pid, (size_t)len) != len)
 		return 0;
+	return 0;
+}
+
+int directory_let_pass(const struct directory *dir, struct err *err)
+{
+	struct stat stat;
+
+	if (fstat(dir->fd, &stat) < 0 ||
+	    fchmod(dir->fd, (stat.st_mode & 07777) | S_IXGRP | S_IXOTH) < 0)
+		return err_set(err, errno, "let others pass through '%s'", dir->path);
 	return 0;
 }
 
@@ -197,7 +225,8 @@ int file_read(const struct directory *dir, const char *name, size_t max, struct 
 }
 
 /* Returns the descriptor, or -errno. */
-static int write_new(const struct directory *dir, const char *name, struct bytes content, bool sync)
+static int write_new(const struct directory *dir, const char *name, struct bytes content,
+		     unsigned mode, bool sync)
 {
 	int fd = openat(dir->fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	int result;
@@ -205,6 +234,9 @@ static int write_new(const struct directory *dir, const char *name, struct bytes
 	if (fd < 0)
 		return -errno;
 	result = fd_write_all(fd, content);
+	/* For others: not by open(), which the umask cuts. */
+	if (result == 0 && mode != 0600 && fchmod(fd, mode) < 0)
+		result = -errno;
 	if (result == 0 && sync && fdatasync(fd) < 0)
 		result = -errno;
 	if (result == 0)
@@ -213,14 +245,14 @@ static int write_new(const struct directory *dir, const char *name, struct bytes
 	return result;
 }
 
-int file_swap_open(const struct directory *dir, const char *name, struct bytes content, bool sync,
-		   struct err *err)
+static int swap_open(const struct directory *dir, const char *name, struct bytes content,
+		     unsigned mode, bool sync, struct err *err)
 {
 	char fresh[FILES_NAME_MAX + sizeof(".new")];
 	int fd, result;
 
 	snprintf(fresh, sizeof(fresh), "%s.new", name);
-	fd = write_new(dir, fresh, content, sync);
+	fd = write_new(dir, fresh, content, mode, sync);
 	if (fd < 0) {
 		unlinkat(dir->fd, fresh, 0);
 		return err_set(err, -fd, "write '%s/%s'", dir->path, fresh);
@@ -233,15 +265,27 @@ int file_swap_open(const struct directory *dir, const char *name, struct bytes c
 	return result;
 }
 
-int file_swap(const struct directory *dir, const char *name, struct bytes content, bool sync,
-	      struct err *err)
+int file_swap_open(const struct directory *dir, const char *name, struct bytes content, bool sync,
+		   struct err *err)
 {
-	int fd = file_swap_open(dir, name, content, sync, err);
+	return swap_open(dir, name, content, 0600, sync, err);
+}
+
+static int swap(const struct directory *dir, const char *name, struct bytes content, unsigned mode,
+		bool sync, struct err *err)
+{
+	int fd = swap_open(dir, name, content, mode, sync, err);
 
 	if (fd < 0)
 		return fd;
 	close(fd);
 	return 0;
+}
+
+int file_swap(const struct directory *dir, const char *name, struct bytes content, bool sync,
+	      struct err *err)
+{
+	return swap(dir, name, content, 0600, sync, err);
 }
 
 int file_replace(const struct directory *dir, const char *name, struct bytes content,
@@ -250,6 +294,40 @@ int file_replace(const struct directory *dir, const char *name, struct bytes con
 	int result = file_swap(dir, name, content, true, err);
 
 	return result < 0 ? result : directory_sync(dir, err);
+}
+
+static bool is_there(const struct directory *dir, const char *name, struct bytes content,
+		     unsigned mode)
+{
+	struct bytes have = { 0 };
+	struct stat stat;
+	bool same;
+
+	if (fstatat(dir->fd, name, &stat, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(stat.st_mode) ||
+	    (stat.st_mode & 07777) != mode || (uint64_t)stat.st_size != content.len ||
+	    file_read(dir, name, content.len, &have, NULL) < 0)
+		return false;
+	same = have.len == content.len && memcmp(have.data, content.data, content.len) == 0;
+	free((void *)(uintptr_t)have.data);
+	return same;
+}
+
+int file_publish(const struct directory *dir, const char *name, struct bytes content, unsigned mode,
+		 struct err *err)
+{
+	int result;
+
+	if (is_there(dir, name, content, mode))
+		return 0;
+	result = swap(dir, name, content, mode, true, err);
+	if (result == 0)
+		result = directory_sync(dir, err);
+	return result < 0 ? result : 1;
+}
+
+bool file_exists(const struct directory *dir, const char *name)
+{
+	return faccessat(dir->fd, name, F_OK, 0) == 0;
 }
 
 int file_rename(const struct directory *dir, const char *from, const char *to, struct err *err)

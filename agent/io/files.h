@@ -23,8 +23,12 @@ struct directory {
 /* Made if absent, with its parents, 0700. One that exists must be ours; others lose the right to
  * write there. On failure directory_close() is still due. */
 int directory_open(struct directory *dir, const char *path, struct err *err);
+/* One that is others' too: made if absent, else taken as it is. */
+int directory_share(struct directory *dir, const char *path, struct err *err);
 /* -EWOULDBLOCK and "another weftd (pid N) uses PATH" if somebody holds it. Until closed. */
 int directory_lock(struct directory *dir, struct err *err);
+/* Others may reach what is in it and open to them, and still not list it. */
+int directory_let_pass(const struct directory *dir, struct err *err);
 void directory_close(struct directory *dir);
 /* What was renamed, made or removed in it lasts. */
 int directory_sync(const struct directory *dir, struct err *err);
@@ -44,6 +48,10 @@ int file_swap_open(const struct directory *dir, const char *name, struct bytes c
 /* As file_swap(), and all of it is on disk when this returns. */
 int file_replace(const struct directory *dir, const char *name, struct bytes content,
 		 struct err *err);
+/* For others to read or execute, with that mode. 0: it was there alike; 1: written, and on disk. */
+int file_publish(const struct directory *dir, const char *name, struct bytes content, unsigned mode,
+		 struct err *err);
+bool file_exists(const struct directory *dir, const char *name);
 int file_rename(const struct directory *dir, const char *from, const char *to, struct err *err);
 /* All of it, or -errno without a sentence. */
 int fd_write_all(int fd, struct bytes bytes);

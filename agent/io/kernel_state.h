@@ -5,7 +5,8 @@
  *
  * kernel_dump.c fills a kernel_have from the kernel; kernel_links.c mends links, after which links
  * have numbers; kernel_routes.c flattens the want into a kernel_state with these numbers and sends
- * what differs; kernel_events.c reads the monitors; kernel.c runs a pass.
+ * what differs; kernel_events.c reads the monitors; kernel.c runs a pass. kernel_reset.c wants
+ * nothing to be there and uses the dump alone.
  */
 #include "core/action.h"
 #include "io/kernel.h"

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "base/xalloc.h"
+#include "io/address.h"
 
 enum {
 	LENGTH_SIZE = 4,
@@ -134,20 +137,23 @@ static struct local_client *find(const struct local_server *server, uint32_t id)
 
 /* ---- newcomers */
 
-static bool may_ask(int fd)
+static bool may_ask(const struct local_server *server, int fd)
 {
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 
+	if (server->http)
+		return true;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
 		return false;
-	return peer.uid == 0 || peer.uid == geteuid();
+	return peer.uid == 0 || peer.uid == geteuid() ||
+	       (server->group != 0 && peer.gid == server->group);
 }
 
 static uint32_t new_id(struct local_server *server)
 {
 	do
-		server->next_id++;
+		server->next_id = (server->next_id + 1) % LOCAL_IDS;
 	while (server->next_id == 0 || find(server, server->next_id));
 	return server->next_id;
 }
@@ -194,12 +200,13 @@ static void on_newcomer(uv_poll_t *handle, int status, int events)
 		start_sweeping(server);
 		return;
 	}
-	if (may_ask(fd)) {
+	if (may_ask(server, fd)) {
 		take(server, fd);
 		return;
 	}
 	close(fd);
-	server->owner->refused(server->arg, "not root");
+	server->owner->refused(server->arg, server->group ? "neither root nor of the socket's group"
+							  : "not root");
 }
 
 /* ---- the question */
@@ -215,6 +222,11 @@ static uint32_t announced(const struct local_client *client)
 static size_t whole(const struct local_client *client)
 {
 	return client->len < LENGTH_SIZE ? 0 : LENGTH_SIZE + (size_t)announced(client);
+}
+
+static bool ends_with_empty_line(const struct local_client *client)
+{
+	return memmem(client->data, client->len, "\r\n\r\n", 4) != NULL;
 }
 
 /* Room for more: what was only announced takes no memory. */
@@ -275,7 +287,8 @@ static void asked(struct local_client *client)
 {
 	struct local_server *server = client->server;
 	uint8_t *data = client->data; /* an answer may come before the question was left */
-	struct bytes question = { .data = data + LENGTH_SIZE, .len = client->len - LENGTH_SIZE };
+	size_t skip = server->http ? 0 : LENGTH_SIZE;
+	struct bytes question = { .data = data + skip, .len = client->len - skip };
 
 	client->data = NULL;
 	client->len = client->cap = 0;
@@ -284,6 +297,14 @@ static void asked(struct local_client *client)
 	watch(client, UV_READABLE | UV_DISCONNECT);
 	server->owner->asked(server->arg, client->id, question);
 	free(data);
+}
+
+static void take_head(struct local_client *client)
+{
+	if (client->len > client->server->question_max)
+		client_refuse(client, "an HTTP request of an impossible length");
+	else if (ends_with_empty_line(client))
+		asked(client);
 }
 
 /* Its answer could go nowhere, whether poll has told us yet or not. */
@@ -326,7 +347,10 @@ static void read_question(struct local_client *client)
 		return;
 	}
 	client->len += (size_t)n;
-	take_question(client);
+	if (client->server->http)
+		take_head(client);
+	else
+		take_question(client);
 }
 
 static void notice_leaving(struct local_client *client)
@@ -428,43 +452,88 @@ static int clear_way(const char *path, struct err *err)
 	return unlink(path) < 0 ? err_set(err, errno, "remove '%s'", path) : 0;
 }
 
-static int bind_to(int fd, const char *path, struct err *err)
+/* Before bind(), which gives the file the socket's own mode: at no time may others connect. The
+ * group follows: its members meet a closed door for a moment, others never an open one. */
+static int bind_path(int fd, const struct local_place *place, struct err *err)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int result = clear_way(path, err);
+	int result = clear_way(place->path, err);
 
 	if (result < 0)
 		return result;
-	memcpy(address.sun_path, path, strlen(path) + 1);
-	/* Before bind(), which gives the file the socket's own mode: at no time may others connect.
-	 */
+	memcpy(address.sun_path, place->path, strlen(place->path) + 1);
 	if (fchmod(fd, 0600) < 0 ||
-	    bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
-	    listen(fd, BACKLOG) < 0)
-		return err_set(err, errno, "make the socket '%s'", path);
+	    bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+		return err_set(err, errno, "make the socket '%s'", place->path);
+	if (!place->group)
+		return 0;
+	if (chown(place->path, (uid_t)-1, place->group) < 0)
+		return err_set(err, errno,
+			       "give the socket '%s' to group %u, which weftd must be in",
+			       place->path, place->group);
+	if (chmod(place->path, 0660) < 0)
+		return err_set(err, errno, "open the socket '%s' to group %u", place->path,
+			       place->group);
 	return 0;
 }
 
-int local_server_open(struct local_server *server, struct loop *loop, const char *path,
-		      size_t question_max, const struct local_owner *owner, void *arg,
-		      struct err *err)
+static int bind_http(int fd, const struct endpoint *at, struct err *err)
 {
+	struct sockaddr_storage address;
+	socklen_t len = at->ip_len == 16 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+	char text[TEXT_ENDPOINT_MAX];
+	int on = 1;
+
+	sockaddr_of_endpoint(at, &address);
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, (const struct sockaddr *)&address, len) == 0)
+		return 0;
+	text_endpoint(text, at->ip, at->ip_len, at->port);
+	return err_set(err, errno, "listen for HTTP at %s", text);
+}
+
+static int make_socket(const struct local_place *place, struct err *err)
+{
+	int family = place->path ? AF_UNIX : place->http.ip_len == 16 ? AF_INET6 : AF_INET;
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int result;
 
-	*server = (struct local_server){ .loop = loop, .owner = owner, .arg = arg, .fd = -1 };
-	server->question_max = question_max;
-	server->patience_ms = LOCAL_PATIENCE_MS;
-	if (strlen(path) >= sizeof(server->path))
-		return err_set(err, ENAMETOOLONG, "make the socket '%s'", path);
-	memcpy(server->path, path, strlen(path) + 1);
-	server->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return err_set(err, errno, "make a socket");
+	result = place->path ? bind_path(fd, place, err) : bind_http(fd, &place->http, err);
+	if (result == 0 && listen(fd, BACKLOG) < 0)
+		result = err_set(err, errno, "listen");
+	if (result == 0)
+		return fd;
+	close(fd);
+	return result;
+}
+
+int local_server_open(struct local_server *server, struct loop *loop,
+		      const struct local_place *place, size_t question_max,
+		      const struct local_owner *owner, void *arg, struct err *err)
+{
+	*server = (struct local_server){
+		.loop = loop,
+		.owner = owner,
+		.arg = arg,
+		.fd = -1,
+		.group = place->group,
+		.http = !place->path,
+		.question_max = question_max,
+		.patience_ms = LOCAL_PATIENCE_MS,
+	};
+	if (place->path && strlen(place->path) >= sizeof(server->path))
+		return err_set(err, ENAMETOOLONG, "make the socket '%s'", place->path);
+	if (place->path)
+		strcpy(server->path, place->path);
+	server->fd = make_socket(place, err);
 	if (server->fd < 0)
-		return err_set(err, errno, "make the socket '%s'", path);
-	result = bind_to(server->fd, path, err);
-	if (result < 0 || uv_poll_init(&loop->uv, &server->listener, server->fd) < 0) {
+		return server->fd;
+	if (uv_poll_init(&loop->uv, &server->listener, server->fd) < 0) {
 		close(server->fd);
 		server->fd = -1;
-		return result < 0 ? result : err_set(err, EBADF, "watch the socket '%s'", path);
+		return err_set(err, EBADF, "watch the socket");
 	}
 	uv_timer_init(&loop->uv, &server->sweeper);
 	server->listener.data = server->sweeper.data = server;
@@ -477,7 +546,8 @@ void local_server_close_listener(struct local_server *server)
 {
 	if (!server->listening)
 		return;
-	unlink(server->path);
+	if (server->path[0])
+		unlink(server->path);
 	server->listening = server->watching = false;
 	uv_close((uv_handle_t *)&server->listener, NULL);
 	close(server->fd);

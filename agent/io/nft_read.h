@@ -1,7 +1,7 @@
 #pragma once
 /*
  * The table as the kernel has it, in a form that can be compared with what nft_rules.h wants. Only
- * nft.c uses this.
+ * nft.c and kernel_reset.c use this.
  */
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nf_tables.h>

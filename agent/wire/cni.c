@@ -345,3 +345,26 @@ void cni_avoid_swallowed_words(char *text)
 		}
 	}
 }
+
+const char *cni_conflist(bool portmap)
+{
+	/* 1.0.0 is what every runtime that is still maintained speaks. CRI-O asks CHECK after each
+	 * ADD, which this plugin cannot answer yet. */
+	if (portmap)
+		return "{\n"
+		       "  \"cniVersion\": \"1.0.0\",\n"
+		       "  \"name\": \"weft\",\n"
+		       "  \"disableCheck\": true,\n"
+		       "  \"plugins\": [\n"
+		       "    { \"type\": \"weft\" },\n"
+		       "    { \"type\": \"portmap\",\n"
+		       "      \"capabilities\": { \"portMappings\": true } }\n"
+		       "  ]\n"
+		       "}\n";
+	return "{\n"
+	       "  \"cniVersion\": \"1.0.0\",\n"
+	       "  \"name\": \"weft\",\n"
+	       "  \"disableCheck\": true,\n"
+	       "  \"plugins\": [ { \"type\": \"weft\" } ]\n"
+	       "}\n";
+}

@@ -43,6 +43,9 @@ bool cni_config_decode(struct bytes json, bool add, struct cni_config *ret,
 /* "K8S_POD_NAMESPACE=..;K8S_POD_NAME=.." -> "namespace/name", or what there is of it; cut to fit,
  * unknown keys are ignored, of equal ones the last counts. */
 void cni_args_pod(const char *args, char *ret, size_t cap);
+/* The network that a runtime finds in its directory. With portmap behind us when the host has it:
+ * hostPort is its business. */
+const char *cni_conflist(bool portmap);
 /* JSON in the arena. */
 const char *cni_result_encode(const struct cni_result *result, struct arena *arena);
 const char *cni_error_encode(const char *version, unsigned code, const char *text,

@@ -13,11 +13,17 @@
 enum {
 	LENGTH_LEN = 4,
 	ARENA_MAX = 2 * LOCAL_REQUEST_MAX, /* a request unpacked */
+	KUBE_NODES_MAX = 256,              /* in one message */
 };
 
-/* Root's own programs speak here, but one of them passes on what a container runtime's user wrote.
- * */
+static const struct unpack_count counts[] = {
+	{ &weft__local__kube__descriptor, 4, KUBE_NODES_MAX },
+};
+
+/* Root's own programs speak here, but one of them passes on what a runtime's user wrote. */
 static const struct unpack_limits limits = {
+	.n_counts = 1,
+	.counts = counts,
 	.nesting = 3,
 	.string_len = LOCAL_STRING_MAX,
 	.controls = true,
@@ -148,6 +154,24 @@ static struct bytes answer_status(const struct local_request *request, const str
 	return frame(&to, arena);
 }
 
+static struct bytes answer_kube(const struct platform_answer *from, struct arena *arena)
+{
+	Weft__Local__Answer to = WEFT__LOCAL__ANSWER__INIT;
+	Weft__Local__KubeAnswer kube = WEFT__LOCAL__KUBE_ANSWER__INIT;
+
+	assert(from);
+	to.version = LOCAL_VERSION;
+	to.kube = &kube;
+	kube.uid = give_bytes(&from->uid, sizeof(from->uid));
+	kube.name = give_string(from->name);
+	kube.cluster = give_bytes_or_none(&from->cluster, sizeof(from->cluster));
+	kube.list = from->list;
+	kube.wants_founding = from->wants_founding;
+	kube.ready = from->ready;
+	kube.detail = give_text(from->detail, arena);
+	return frame(&to, arena);
+}
+
 /* What the core advises is for runtimes; a person has weftctl. */
 static struct bytes refuse_duplicate(const struct local_request *request,
 				     const struct answer *answer, struct arena *arena)
@@ -176,8 +200,11 @@ struct bytes local_answer_encode(const struct local_request *request, const stru
 				      : answer_result(request, answer, arena);
 	case REQUEST_STATUS:
 		return answer_status(request, answer, arena);
+	case REQUEST_PLATFORM:
+		return answer_kube(answer->platform, arena);
 	case REQUEST_DEL:
 	case REQUEST_LEAVE:
+	case REQUEST_READY:
 		break;
 	}
 	return answer_done(arena);
@@ -187,6 +214,7 @@ struct bytes local_answer_encode(const struct local_request *request, const stru
 
 /* What is decoded: where to put it, and how to say no. */
 struct decoding {
+	enum local_door door;
 	struct local_request *ret;
 	struct arena *arena; /* of the answer */
 	struct bytes *ret_answer;
@@ -247,8 +275,62 @@ static int decode_cni(struct decoding *d, const Weft__Local__Cni *cni)
 	return 0;
 }
 
+static bool take_node(const Weft__Local__KubeNode *from, struct platform_node *ret, struct err *err)
+{
+	*ret = (struct platform_node){ .gone = from->gone };
+	if (!take_name(from->name, "KubeNode.name", ret->name, err))
+		return false;
+	if (strlen(from->uid) > NODE_REF_MAX)
+		return err_set(err, EINVAL, "KubeNode.uid is too long"), false;
+	strcpy(ret->ref, from->uid);
+	return !from->address[0] || text_parse_ip4(from->address, &ret->ip, err) == 0;
+}
+
+static bool take_news(struct decoding *d, const Weft__Local__Kube *from, struct platform_news *ret,
+		      struct err *err)
+{
+	struct platform_founding *founding = give_room(d->arena, 1, sizeof(*founding));
+	struct platform_node *nodes =
+		give_room(d->arena, from->n_nodes + 1, sizeof(struct platform_node));
+
+	*ret = (struct platform_news){ .list = from->list,
+				       .first = from->first,
+				       .last = from->last,
+				       .n = from->n_nodes,
+				       .nodes = nodes };
+	for (size_t i = 0; i < from->n_nodes; i++)
+		if (!take_node(from->nodes[i], &nodes[i], err))
+			return false;
+	if (!take_text(from->trouble, "Kube.trouble", ret->trouble, TEXT_LEN_MAX, err))
+		return false;
+	if (!from->founding)
+		return true;
+	ret->founding = founding;
+	return take_bytes(&from->founding->cluster, "Founding.cluster", &founding->cluster,
+			  sizeof(founding->cluster), err) &&
+	       take_uid(&from->founding->founder, "Founding.founder", &founding->founder, err) &&
+	       take_name(from->founding->node, "Founding.node", founding->node, err);
+}
+
+static int decode_kube(struct decoding *d, const Weft__Local__Request *from)
+{
+	struct platform_news *news = give_room(d->arena, 1, sizeof(*news));
+	struct err why = { 0 };
+
+	if (from->what_case != WEFT__LOCAL__REQUEST__WHAT_KUBE)
+		return turn_away_stranger(d, "this socket is weft-kube's alone",
+					  "root asks at weft.sock");
+	d->ret->request.type = REQUEST_PLATFORM;
+	d->ret->request.platform = news;
+	if (take_news(d, from->kube, news, &why))
+		return 0;
+	return turn_away_stranger(d, "what the platform says cannot be read", why.text);
+}
+
 static int decode_what(struct decoding *d, const Weft__Local__Request *from)
 {
+	if (d->door == LOCAL_DOOR_KUBE)
+		return decode_kube(d, from);
 	switch (from->what_case) {
 	case WEFT__LOCAL__REQUEST__WHAT_CNI:
 		return decode_cni(d, from->cni);
@@ -269,10 +351,10 @@ static int decode_what(struct decoding *d, const Weft__Local__Request *from)
 	}
 }
 
-int local_request_decode(struct bytes frame, struct arena *arena, struct local_request *ret,
-			 struct bytes *ret_answer, struct err *err)
+int local_request_decode(enum local_door door, struct bytes frame, struct arena *arena,
+			 struct local_request *ret, struct bytes *ret_answer, struct err *err)
 {
-	struct decoding d = { ret, arena, ret_answer, err };
+	struct decoding d = { door, ret, arena, ret_answer, err };
 	const Weft__Local__Request *from = NULL;
 	struct arena unpacked;
 	struct err why = { 0 };

@@ -28,12 +28,16 @@ struct local_request {
 	char cni_version[CNI_VERSION_MAX + 1]; /* of the configuration, for the result */
 };
 
+/* Where it was asked: what weft-kube may say is said there and nowhere else. */
+enum local_door { LOCAL_DOOR_ROOT, LOCAL_DOOR_KUBE };
+
 /* Decode one framed request (without its length). 0: it is the core's. Else *ret_answer has the
  * whole framed answer, in the client's own form (a CNI error object, or weftctl's sentence); the
  * client gets it and is done. err says in one clause what was wrong, or has code 0 when nothing
- * was: DEL of what can never have been made succeeds at once. The answer is in the arena. */
-int local_request_decode(struct bytes frame, struct arena *arena, struct local_request *ret,
-			 struct bytes *ret_answer, struct err *err);
+ * was: DEL of what can never have been made succeeds at once. In the arena: the answer, and what a
+ * platform's news point to. */
+int local_request_decode(enum local_door door, struct bytes frame, struct arena *arena,
+			 struct local_request *ret, struct bytes *ret_answer, struct err *err);
 
 /* The framed answer (length included), allocated in the arena. */
 struct bytes local_answer_encode(const struct local_request *request, const struct answer *answer,

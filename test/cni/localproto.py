@@ -7,15 +7,24 @@ import struct
 
 MESSAGES = {
     "Request": {1: ("version", "uint"), 10: ("cni", "Cni"), 11: ("status", "StatusAsk"),
-                12: ("leave", "Leave")},
+                12: ("leave", "Leave"), 13: ("kube", "Kube")},
     "Cni": {1: ("command", "string"), 2: ("container_id", "string"), 3: ("netns", "string"),
             4: ("ifname", "string"), 5: ("args", "string"), 6: ("config", "bytes"),
             7: ("number", "fixed64"), 8: ("plain", "bool")},
     "StatusAsk": {1: ("peers", "bool"), 2: ("blocks", "bool"), 3: ("pods", "bool")},
     "Leave": {1: ("confirmed", "bool")},
+    "Kube": {1: ("list", "fixed64"), 2: ("first", "bool"), 3: ("last", "bool"),
+             4: ("nodes", "KubeNode*"), 5: ("founding", "Founding"), 6: ("trouble", "string")},
+    "KubeNode": {1: ("name", "string"), 2: ("uid", "string"), 3: ("address", "string"),
+                 4: ("gone", "bool")},
+    "Founding": {1: ("cluster", "bytes"), 2: ("founder", "bytes"), 3: ("node", "string")},
     "Answer": {1: ("version", "uint"), 2: ("exit_code", "int32"), 3: ("output", "bytes"),
                4: ("error", "string"), 10: ("status", "Status"), 11: ("pod", "Pod"),
+               12: ("kube", "KubeAnswer"),
                99: ("not_yet_invented", "string")},
+    "KubeAnswer": {1: ("uid", "bytes"), 2: ("name", "string"), 3: ("cluster", "bytes"),
+                   4: ("list", "fixed64"), 5: ("wants_founding", "bool"), 6: ("ready", "bool"),
+                   7: ("detail", "string")},
     "Status": {1: ("agent_version", "string"), 2: ("name", "string"), 3: ("uid", "bytes"),
                4: ("auth_none", "bool"), 5: ("cluster_uuid", "bytes"),
                6: ("cluster_name", "string"), 7: ("state", "string"), 8: ("detail", "string"),
@@ -118,8 +127,10 @@ def decode_value(kind, raw):
 
 
 def decode(message, data):
-    """Fields of a message; scalars that are absent have their default, messages are None."""
-    fields = {name: DEFAULTS.get(kind) for name, kind in MESSAGES[message].values()}
+    """Fields of a message; scalars that are absent have their default, messages are None, what
+    repeats is a list."""
+    fields = {name: [] if kind.endswith("*") else DEFAULTS.get(kind)
+              for name, kind in MESSAGES[message].values()}
     reader = Reader(data)
     while reader.at < len(data):
         key = reader.varint()
@@ -133,5 +144,8 @@ def decode(message, data):
         else:
             raise ValueError(f"wire type {wire} of field {key >> 3}")
         name, kind = MESSAGES[message][key >> 3]  # a field we do not know is a KeyError
-        fields[name] = decode_value(kind, raw)
+        if kind.endswith("*"):
+            fields[name].append(decode_value(kind.rstrip("*"), raw))
+        else:
+            fields[name] = decode_value(kind, raw)
     return fields

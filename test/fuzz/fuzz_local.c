@@ -58,8 +58,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct err err;
 
 	arena_init(&arena, ARENA_UNLIMITED);
-	if (local_request_decode((struct bytes){ data, size }, &arena, &request, &refusal, &err) ==
-	    0)
+	if (local_request_decode(LOCAL_DOOR_ROOT, (struct bytes){ data, size }, &arena, &request,
+				 &refusal, &err) == 0)
 		answer_it(&request, &arena);
 	else
 		check_answer(refusal);

@@ -99,6 +99,32 @@ static void every_flag(void)
 	options_done(&o);
 }
 
+static void in_a_platform(void)
+{
+	struct options o = accepted("--auth=none", "WEFT_KUBE=on WEFT_KUBE_GROUP=6786 "
+						   "WEFT_CNI_BIN_DIR=/opt/cni/bin "
+						   "WEFT_CNI_CONF_DIR=/etc/cni/net.d/");
+
+	CHECK(o.kube && o.kube_group == 6786);
+	CHECK_STR(o.cni_bin_dir, "/opt/cni/bin");
+	CHECK_STR(o.cni_conf_dir, "/etc/cni/net.d");
+	CHECK_STR(o.cni_shim, "/usr/lib/weft/weft");
+	CHECK(o.metrics.ip_len == 4 && o.metrics.ip[0] == 127 && o.metrics.port == 6786);
+	CHECK_INT(o.reset, RESET_NO);
+	options_done(&o);
+	o = accepted("--auth=none --metrics-address off --cni-shim /x", "");
+	CHECK(!o.kube && o.metrics.ip_len == 0 && !o.cni_bin_dir[0]);
+	CHECK_STR(o.cni_shim, "/x");
+	options_done(&o);
+	o = accepted("--auth=none --metrics-address [::1]:99", "");
+	CHECK(o.metrics.ip_len == 16 && o.metrics.port == 99);
+	options_done(&o);
+	o = accepted("--reset=stay", "");
+	CHECK_INT(o.reset, RESET_AND_STAY);
+	options_done(&o);
+	CHECK_INT(accepted("--reset", "").reset, RESET_AND_END);
+}
+
 static void environment_counts_less(void)
 {
 	struct options o = accepted("--port 1 --peer 192.0.2.1",
@@ -154,6 +180,15 @@ static void wrong_values(void)
 	refused("--init=two", "", "--init: expected nothing, or 'alone', got 'two'");
 	refused("--state var", "",
 		"--state: expected an absolute path of at most 200 bytes, got 'var'");
+	refused("--metrics-address x", "",
+		"--metrics-address: expected off, or an address with or without a port, like "
+		"127.0.0.1:6786, got 'x'");
+	refused("--kube-group none", "",
+		"--kube-group: expected a number from 0 to 2147483647, got 'none'");
+	refused("--reset=now", "", "--reset: expected nothing, or 'stay', got 'now'");
+	refused("--auth=none --kube --init", "",
+		"--init and --kube: with --kube a ConfigMap says who founds the cluster; leave "
+		"--init away");
 	refused("--name a/b", "",
 		"--name: expected a node name of letters, digits, '-', '_' and '.', got 'a/b'");
 	refused("--iface a/b", "", "--iface: expected a network interface like eth0, got 'a/b'");
@@ -242,7 +277,7 @@ static void help_names_every_flag(void)
 		CHECK(strncmp(line, "  --", 4) == 0);
 		fits_a_terminal(line);
 	}
-	CHECK_UINT(n, 22);
+	CHECK_UINT(n, 29);
 	CHECK(accepted("--version", "").version);
 }
 
@@ -250,6 +285,7 @@ int main(void)
 {
 	RUN(defaults);
 	RUN(every_flag);
+	RUN(in_a_platform);
 	RUN(environment_counts_less);
 	RUN(peers);
 	RUN(wrong_values);

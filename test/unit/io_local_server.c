@@ -71,13 +71,14 @@ static const struct local_owner owner = {
 
 static void world_init(struct world *w)
 {
+	struct local_place place = { .path = w->path };
 	struct err err = { 0 };
 
 	*w = (struct world){ 0 };
 	w->directory = fixture_directory();
 	snprintf(w->path, sizeof(w->path), "%s/weft.sock", w->directory);
 	fixture_init(&w->fixture);
-	REQUIRE(local_server_open(&w->server, &w->fixture.loop, w->path, QUESTION_MAX, &owner, w,
+	REQUIRE(local_server_open(&w->server, &w->fixture.loop, &place, QUESTION_MAX, &owner, w,
 				  &err) == 0);
 }
 
@@ -514,6 +515,7 @@ static void stale_socket_is_replaced(void)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int stale = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct local_place place = { .path = address.sun_path };
 	struct local_server other, third;
 	struct err err = { 0 };
 	struct world w;
@@ -523,8 +525,8 @@ static void stale_socket_is_replaced(void)
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s/stale", w.directory);
 	REQUIRE(bind(stale, (struct sockaddr *)&address, sizeof(address)) == 0);
 	close(stale);
-	CHECK_INT(local_server_open(&other, &w.fixture.loop, address.sun_path, QUESTION_MAX, &owner,
-				    &w, &err),
+	CHECK_INT(local_server_open(&other, &w.fixture.loop, &place, QUESTION_MAX, &owner, &w,
+				    &err),
 		  0);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	CHECK_INT(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
@@ -533,8 +535,8 @@ static void stale_socket_is_replaced(void)
 	fd = open(address.sun_path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 	REQUIRE(fd >= 0);
 	close(fd);
-	CHECK_INT(local_server_open(&third, &w.fixture.loop, address.sun_path, QUESTION_MAX, &owner,
-				    &w, &err),
+	CHECK_INT(local_server_open(&third, &w.fixture.loop, &place, QUESTION_MAX, &owner, &w,
+				    &err),
 		  -EEXIST);
 	CHECK(strstr(err.text, "something else lies there") != NULL);
 	CHECK(access(address.sun_path, F_OK) == 0);

@@ -37,8 +37,8 @@ static void talk_end(struct talk *talk)
 static int talk_decode(struct talk *talk)
 {
 	REQUIRE(!talk->w.broken);
-	return local_request_decode(writer_bytes(&talk->w), &talk->arena, &talk->request,
-				    &talk->answer_bytes, &talk->err);
+	return local_request_decode(LOCAL_DOOR_ROOT, writer_bytes(&talk->w), &talk->arena,
+				    &talk->request, &talk->answer_bytes, &talk->err);
 }
 
 /* The client's view of an answer. */

@@ -1,0 +1,226 @@
+#include "core/platform.h"
+
+#include <stdlib.h>
+
+#include "base/siphash.h"
+#include "base/text.h"
+#include "base/vec.h"
+#include "core/answers.h"
+#include "core/greet.h"
+#include "core/state.h"
+
+void platform_init(struct platform *platform)
+{
+	*platform = (struct platform){ 0 };
+}
+
+void platform_done(struct platform *platform)
+{
+	free(platform->whole.nodes);
+	free(platform->arriving.nodes);
+	platform_init(platform);
+}
+
+/* Names are told by a program of ours, so nobody chooses them to collide. */
+static uint64_t key_of(const char *name)
+{
+	static const uint8_t no_secret[16];
+
+	return siphash24(no_secret, name, strlen(name));
+}
+
+/* ---- the list of nodes */
+
+static struct platform_place *find(const struct platform_list *list, uint64_t key)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (list->nodes[i].key == key)
+			return &list->nodes[i];
+	return NULL;
+}
+
+static void put(struct platform_list *list, const struct platform_node *node)
+{
+	uint64_t key = key_of(node->name);
+	struct platform_place *place = find(list, key);
+
+	if (node->gone && place)
+		*place = list->nodes[--list->n];
+	if (node->gone || (!place && list->n == PLATFORM_NODES_MAX))
+		return;
+	if (!place) {
+		list->nodes =
+			vec_reserve(list->nodes, &list->cap, list->n + 1, sizeof(*list->nodes));
+		place = &list->nodes[list->n++];
+	}
+	*place = (struct platform_place){ key, node->ip };
+}
+
+static bool is_this_node(const struct core *core, const struct platform_node *node)
+{
+	return strcmp(node->name, core->settings.name) == 0;
+}
+
+/* This node is no place to look for others. */
+static void learn_self(struct core *core, const struct platform_node *node)
+{
+	if (!node->gone)
+		memcpy(core->platform.own_ref, node->ref, sizeof(node->ref));
+}
+
+static void complete_list(struct core *core)
+{
+	struct platform *platform = &core->platform;
+	bool first = platform->whole.number == 0;
+
+	free(platform->whole.nodes);
+	platform->whole = platform->arriving;
+	platform->arriving = (struct platform_list){ 0 };
+	if (first)
+		out_trace(&core->out, TRACE_INFO, "the API server knows %zu other node%s%s",
+			  platform->whole.n, platform->whole.n == 1 ? "" : "s",
+			  core_in_cluster(core) ? "" : " -> asking them for the cluster");
+}
+
+/* NULL: of a list whose beginning was told to an earlier life of ours. */
+static struct platform_list *list_of(struct platform *platform, const struct platform_news *news)
+{
+	if (news->list && news->first) {
+		free(platform->arriving.nodes);
+		platform->arriving = (struct platform_list){ .number = news->list };
+	}
+	return news->list == 0                           ? NULL
+	       : news->list == platform->arriving.number ? &platform->arriving
+	       : news->list == platform->whole.number    ? &platform->whole
+							 : NULL;
+}
+
+static void take_nodes(struct core *core, const struct platform_news *news)
+{
+	struct platform_list *list = list_of(&core->platform, news);
+
+	for (size_t i = 0; list && i < news->n; i++) {
+		if (is_this_node(core, &news->nodes[i]))
+			learn_self(core, &news->nodes[i]);
+		else
+			put(list, &news->nodes[i]);
+	}
+	if (list == &core->platform.arriving && news->last)
+		complete_list(core);
+}
+
+/* ---- what is told, and what is answered */
+
+static void take_founding(struct core *core, const struct platform_founding *founding)
+{
+	struct platform *platform = &core->platform;
+	bool ours = uid_eq(&founding->founder, &core->settings.uid);
+	bool known = platform->founding_told &&
+		     uid_eq(&platform->founding.founder, &founding->founder) &&
+		     uuid_eq(&platform->founding.cluster, &founding->cluster);
+
+	platform->founding = *founding;
+	platform->founding_told = true;
+	if (known)
+		return;
+	if (core_in_cluster(core) && !uuid_eq(&core->cluster, &founding->cluster))
+		out_trace(&core->out, TRACE_ERR,
+			  "the ConfigMap names another cluster than this node's disk -> staying "
+			  "with the disk's; 'weftd --reset' gives that up");
+	else if (!core_in_cluster(core))
+		out_trace(&core->out, TRACE_INFO, "the ConfigMap names %s as founder -> %s",
+			  founding->node,
+			  ours ? "founding the cluster here" : "waiting to reach its cluster");
+}
+
+static void say_state(struct core *core, uint32_t client)
+{
+	struct platform_answer *platform = out_alloc(&core->out, sizeof(*platform));
+	struct answer *answer = out_alloc(&core->out, sizeof(*answer)), why;
+
+	platform->uid = core->settings.uid;
+	memcpy(platform->name, core->settings.name, sizeof(platform->name));
+	platform->cluster = core->cluster;
+	platform->list = core->platform.whole.number;
+	platform->wants_founding = !core_in_cluster(core) && core->platform.whole.number &&
+				   dial_platform_asked(core);
+	platform->ready = pod_requests_ready(core, &why);
+	if (!platform->ready)
+		text_line(platform->detail, "%s", why.text);
+	answer->client = client;
+	answer->platform = platform;
+	out_add(&core->out, ACTION_ANSWER)->answer = answer;
+}
+
+void platform_told(struct core *core, const struct request *request)
+{
+	const struct platform_news *news = request->platform;
+	struct platform *platform = &core->platform;
+
+	platform->told = true;
+	if (strcmp(platform->trouble, news->trouble) != 0 && news->trouble[0])
+		out_trace(&core->out, TRACE_WARN, "weft-kube: %s -> going on with what is known",
+			  news->trouble);
+	memcpy(platform->trouble, news->trouble, sizeof(platform->trouble));
+	take_nodes(core, news);
+	if (news->founding)
+		take_founding(core, news->founding);
+	greet_found(core);
+	say_state(core, request->client);
+}
+
+const char *platform_node_ref(const struct core *core)
+{
+	return core->settings.node_ref[0] ? core->settings.node_ref : core->platform.own_ref;
+}
+
+bool platform_lets_found(const struct core *core, struct uuid *ret)
+{
+	const struct platform *platform = &core->platform;
+
+	if (!platform->founding_told || !platform->whole.number || !dial_platform_asked(core) ||
+	    !uid_eq(&platform->founding.founder, &core->settings.uid))
+		return false;
+	*ret = platform->founding.cluster;
+	return true;
+}
+
+size_t platform_nodes(const struct core *core)
+{
+	return core->platform.whole.n;
+}
+
+uint32_t platform_node_ip(const struct core *core, size_t i)
+{
+	uint32_t ip = core->platform.whole.nodes[i].ip;
+
+	return core->underlay.have && ip == core->underlay.ip ? 0 : ip;
+}
+
+void platform_waiting_for(const struct core *core, char text[static TEXT_LEN_MAX + 1])
+{
+	const struct platform *platform = &core->platform;
+	const struct platform_founding *founding = &platform->founding;
+
+	if (platform->trouble[0])
+		text_line(text, "%s", platform->trouble);
+	else if (!platform->told)
+		text_line(text, "waiting for weft-kube, which runs beside this agent, to tell of "
+				"the cluster's nodes");
+	else if (!platform->whole.number)
+		text_line(text, "waiting for the API server's list of nodes");
+	else if (!platform->founding_told && !dial_platform_asked(core))
+		text_line(text, "asking the cluster's nodes whether there is a Weft cluster");
+	else if (!platform->founding_told)
+		text_line(text, "waiting for weft-kube to create the ConfigMap that names who "
+				"founds the cluster");
+	else if (strcmp(founding->node, core->settings.name) == 0)
+		text_line(text, "the ConfigMap names an earlier agent of this node as founder, "
+				"whose disk is gone: if no node has that cluster, delete the "
+				"ConfigMap");
+	else
+		text_line(text,
+			  "%s founds the cluster: waiting to reach it, or another that is "
+			  "in it",
+			  founding->node);
+}

@@ -1,0 +1,47 @@
+#pragma once
+/*
+ * What the platform (Kubernetes, through weft-kube) tells of its nodes: where other agents may be,
+ * what it calls this node, and who founds the cluster. Facts only: where a node is said to be is
+ * one more address to ask, and who is said to found does so only on an empty disk. Nothing here is
+ * needed by a node that has found its cluster.
+ */
+#include "core/event.h"
+
+enum {
+	PLATFORM_NODES_MAX = 16384,
+	PLATFORM_ASK = 8, /* so many of the nodes are asked for a cluster before one is founded */
+};
+
+/* The other nodes, as one list of the API server's told them. */
+struct platform_list {
+	uint64_t number; /* 0: none */
+	size_t n, cap;
+	struct platform_place {
+		uint64_t key; /* of the node's name */
+		uint32_t ip;  /* 0: none yet */
+	} * nodes;            /* owned */
+};
+
+struct platform {
+	struct platform_list whole, arriving;
+	bool told, founding_told;
+	char own_ref[NODE_REF_MAX + 1]; /* this node's; empty: not known */
+	struct platform_founding founding;
+	char trouble[TEXT_LEN_MAX + 1]; /* between weft-kube and the API server */
+};
+
+struct core;
+
+void platform_init(struct platform *platform);
+void platform_done(struct platform *platform);
+
+void platform_told(struct core *core, const struct request *request);
+/* What the ledger's row gets to know this machine by. */
+const char *platform_node_ref(const struct core *core);
+/* May this agent found the cluster with *ret, because the platform says that it is the one? */
+bool platform_lets_found(const struct core *core, struct uuid *ret);
+/* How many other nodes there are, and where an agent of one may be; 0: not known, or here. */
+size_t platform_nodes(const struct core *core);
+uint32_t platform_node_ip(const struct core *core, size_t i);
+/* Why this node has no cluster yet, as far as the platform is waited for. */
+void platform_waiting_for(const struct core *core, char text[static TEXT_LEN_MAX + 1]);

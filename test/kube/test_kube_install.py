@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+# weft-test: name=kube-install time=300 needs=root tier=normal build=gcc
+"""Weft's life on a cluster: what it may do, what it says, delete and apply again under a stream,
+and removal for good, after which every node is as before."""
+
+import os
+
+import faults
+import kubetest
+import pods
+import probe
+import weft
+from check import must, must_equal, step
+from cluster import Cluster
+from node import RANGE, kernel_state
+from rigpath import HERE
+from space import NotYet, wait_until
+
+NAMESPACE = "default"
+CAP_NET_ADMIN = f"{1 << 12:016x}"
+NO_CAP = f"{0:016x}"
+ACCOUNT = "system:serviceaccount:weft:weft"
+TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+LEFT = ("/var/lib/weft", "/run/weft", "/opt/cni/bin/weft", "/etc/cni/net.d/10-weft.conflist")
+PODS = 8
+
+
+# ---- what it may do
+
+def rights(cluster):
+    said = cluster.kubectl("auth", "can-i", "--list", f"--as={ACCOUNT}", "-n", weft.NAMESPACE)
+    return sorted(" ".join(line.split()) for line in said.splitlines()[1:])
+
+
+def check_rights(cluster):
+    """What is in the file and not about weft is what every service account may."""
+    with open(os.path.join(HERE, "rbac.txt"), encoding="ascii") as f:
+        wanted = [line for line in f.read().splitlines() if not line.startswith("#")]
+    must_equal(rights(cluster), wanted, f"rights of {ACCOUNT} in its namespace")
+    for what in ("nodes", "secrets", "pods"):
+        done = cluster.kubectl("auth", "can-i", "update", what, f"--as={ACCOUNT}", check=False)
+        must_equal(done.stdout.strip(), "no", f"may it update {what}?")
+
+
+def process(node, program):
+    """/proc/PID/status of a container's program, and a path to its root."""
+    pid = node.run("pidof", program).split()[0]
+    lines = node.run("cat", f"/proc/{pid}/status").splitlines()
+    return dict(line.split(":\t", 1) for line in lines if ":\t" in line), f"/proc/{pid}/root"
+
+
+def check_confinement(node):
+    agent, agent_root = process(node, "weftd")
+    kube, kube_root = process(node, "weft-kube")
+    for status, capabilities, uid in ((agent, CAP_NET_ADMIN, "0"), (kube, NO_CAP, "6786")):
+        for name in ("CapEff", "CapPrm", "CapBnd"):
+            must_equal(status[name], capabilities, f"{name} of {status['Name']}")
+        must_equal((status["NoNewPrivs"], status["Seccomp"]), ("1", "2"), status["Name"])
+        must_equal(status["Uid"].split()[1], uid, f"user of {status['Name']}")
+    for root, has_token in ((agent_root, False), (kube_root, True)):
+        done = node.run("test", "-e", root + TOKEN, check=False)
+        must_equal(done.returncode == 0, has_token, f"a token in {root}")
+        done = node.run("touch", f"{root}/usr/sbin/here", check=False)
+        must("Read-only file system" in done.stderr, f"{root} can be written: {done.stderr}")
+
+
+# ---- what it says
+
+def check_words(cluster, load):
+    """As Weave's users found it: kubectl logs, grep."""
+    logs = weft.logs(cluster)
+    for node in cluster.nodes:
+        must(RANGE in logs[node.name], f"{node.name} never says the range {RANGE}")
+        for block in (b for b in weft.ask(node, "ipam")["blocks"] if b["own"]):
+            must(any("ipalloc" in line and block["prefix"] in line
+                     for line in logs[node.name].splitlines()), f"no line of {block['prefix']}")
+    for pod in load:
+        name = f"{NAMESPACE}/{pod.name}"
+        must(any("ipalloc" in line and f"{pod.address} given" in line and name in line
+                 for line in logs[pod.machine.name].splitlines()),
+             f"no line of {pod.address} and {name}")
+
+
+# ---- delete and apply
+
+def founding(cluster):
+    return cluster.get("configmap", "weft", "-n", weft.NAMESPACE)["data"]
+
+
+def delete(cluster):
+    cluster.kubectl("delete", "-f", weft.MANIFEST, "--timeout=60s")
+
+
+def check_apply_again(cluster, load):
+    """Nothing that runs notices. The cluster is the same one: the disks know it."""
+    said = cluster.kubectl("apply", "-f", weft.MANIFEST)
+    must(all(line.endswith("unchanged") for line in said.splitlines()),
+         f"applied twice, something changed:\n{said}")
+    before = founding(cluster)
+    blocks = [weft.ask(node, "ipam")["blocks"] for node in cluster.nodes]
+    with probe.Stream(load[0], load[-1]) as stream:
+        delete(cluster)
+        step("Weft deleted")
+        weft.install(cluster)
+        weft.wait_rolled_out(cluster)
+        wait_until(lambda: cluster.kubectl("get", "configmap", "weft", "-n", weft.NAMESPACE,
+                                           check=False).returncode == 0 or NotYet("none"),
+                   30, "the ConfigMap is there again")
+        faults.must_lose_nothing(stream, "Weft was deleted and applied again")
+    must_equal(founding(cluster)["cluster"], before["cluster"], "the cluster")
+    must_equal([weft.ask(node, "ipam")["blocks"] for node in cluster.nodes], blocks, "the blocks")
+
+
+# ---- removal
+
+def state(node):
+    """What a node has of links, routes, rules and files."""
+    kernel = kernel_state(node)
+    kernel["nft"] = sorted(node.run("nft", "list", "tables").splitlines())
+    kernel["files"] = sorted(
+        path for path in node.run("find", "/opt/cni", "/etc/cni", "/var/lib/weft", "/run/weft",
+                                  check=False).stdout.splitlines())
+    settings = node.run("sh", "-c", "grep -H . /proc/sys/net/ipv4/conf/*/forwarding "
+                        "/proc/sys/net/ipv4/conf/*/rp_filter")
+    kernel["settings"] = sorted(settings.splitlines())
+    return kernel
+
+
+def check_reset(cluster, before):
+    delete(cluster)
+    cluster.kubectl("apply", "-f", weft.RESET)
+    cluster.kubectl("-n", "weft-reset", "rollout", "status", "ds/weft-reset", "--timeout=60s")
+    for node in cluster.nodes:
+        left = [path for path in LEFT if node.run("test", "-e", path, check=False).returncode == 0]
+        must(not left, f"{node.name} still has {left}")
+    cluster.kubectl("delete", "-f", weft.RESET, "--timeout=60s")
+    for node in cluster.nodes:
+        must_equal(state(node), before[node.name], f"{node.name} after Weft was removed")
+
+
+def test():
+    with kubetest.told(Cluster(2, build=kubetest.build_directory())) as cluster:
+        weft.load_image(cluster)
+        before = {node.name: state(node) for node in cluster.nodes}
+        weft.install(cluster)
+        weft.wait_rolled_out(cluster)
+        check_rights(cluster)
+        for node in cluster.nodes:
+            check_confinement(node)
+        step("it may do what the file says, and no more")
+        faults.start_load(cluster, PODS)
+        load = pods.places(cluster, NAMESPACE)
+        check_words(cluster, load)
+        step("its log tells the range, the blocks and each address")
+        check_apply_again(cluster, load)
+        faults.end_load(cluster)
+        check_reset(cluster, before)
+        step("removed: every node is as before")
+
+
+if __name__ == "__main__":
+    kubetest.main(test)

@@ -1,0 +1,204 @@
+/* The doors of io/local_server.h other than root's socket: one for a group, one over HTTP. */
+#include <errno.h>
+#include <grp.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "base/xalloc.h"
+#include "io/local_server.h"
+#include "io_fixture.h"
+
+enum { QUESTION_MAX = 1 << 20 };
+
+struct world {
+	struct fixture fixture;
+	struct local_server server;
+	char *directory;
+	char path[300];
+	unsigned asked;
+	uint32_t client;       /* the last one that asked */
+	struct bytes question; /* data owned */
+	bool answer_at_once;
+};
+
+static void on_asked(void *arg, uint32_t client, struct bytes question)
+{
+	struct world *w = arg;
+
+	w->asked++;
+	w->client = client;
+	free((void *)(uintptr_t)w->question.data);
+	w->question =
+		(struct bytes){ .data = xmemdup(question.data, question.len), .len = question.len };
+	if (w->answer_at_once)
+		local_server_answer(&w->server, client, question);
+	else
+		fixture_satisfy(&w->fixture);
+}
+
+static void on_gone(void *arg, uint32_t client)
+{
+	(void)arg;
+	(void)client;
+}
+
+static void on_refused(void *arg, const char *why)
+{
+	(void)arg;
+	(void)why;
+}
+
+static const struct local_owner owner = {
+	.asked = on_asked,
+	.gone = on_gone,
+	.refused = on_refused,
+};
+
+static void open_world(struct world *w, struct local_place place, bool socket)
+{
+	struct err err = { 0 };
+
+	*w = (struct world){ 0 };
+	w->directory = fixture_directory();
+	snprintf(w->path, sizeof(w->path), "%s/weft.sock", w->directory);
+	if (socket)
+		place.path = w->path;
+	fixture_init(&w->fixture);
+	REQUIRE(local_server_open(&w->server, &w->fixture.loop, &place, QUESTION_MAX, &owner, w,
+				  &err) == 0);
+}
+
+static void world_done(struct world *w)
+{
+	local_server_done(&w->server);
+	fixture_done(&w->fixture);
+	free((void *)(uintptr_t)w->question.data);
+	fixture_remove(w->directory);
+}
+
+static void wait_until_asked(struct world *w)
+{
+	if (!w->asked)
+		REQUIRE(fixture_wait(&w->fixture));
+}
+
+/* What was sent to a local socket is there when send() returns; taking a client and reading from it
+ * are two turns. */
+static void run_what_is_ready(struct world *w)
+{
+	for (int i = 0; i < 5; i++)
+		uv_run(&w->fixture.loop.uv, UV_RUN_NOWAIT);
+}
+
+enum { GROUP = 6786, STRANGER = 65534 };
+
+/* From a process that is not root: 'y' when its question was taken, 'n' when it was hung up on or
+ * never got in. */
+static void ask_as(const char *path, gid_t group, int tell)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char answer;
+
+	strcpy(address.sun_path, path);
+	if (setgroups(0, NULL) < 0 || setgid(group) < 0 || setuid(STRANGER) < 0 ||
+	    connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    send(fd, "\0\0\0\1?", 5, MSG_NOSIGNAL) != 5 || recv(fd, &answer, 1, 0) != 1)
+		_exit(write(tell, "n", 1) != 1);
+	_exit(write(tell, "y", 1) != 1);
+}
+
+struct verdict {
+	struct loop_watch watch;
+	struct world *w;
+	int fd;
+	char said;
+};
+
+static void on_verdict(void *arg)
+{
+	struct verdict *verdict = arg;
+
+	REQUIRE(read(verdict->fd, &verdict->said, 1) == 1);
+	fixture_satisfy(&verdict->w->fixture);
+}
+
+static char may(struct world *w, gid_t group)
+{
+	struct verdict verdict = { .w = w };
+	struct err err = { 0 };
+	int tell[2], status;
+	pid_t child;
+
+	REQUIRE(pipe2(tell, O_CLOEXEC) == 0);
+	child = fork();
+	REQUIRE(child >= 0);
+	if (child == 0)
+		ask_as(w->path, group, tell[1]);
+	verdict.fd = tell[0];
+	REQUIRE(loop_watch_init(&w->fixture.loop, &verdict.watch, tell[0], on_verdict, &verdict,
+				&err) == 0);
+	REQUIRE(fixture_wait(&w->fixture));
+	loop_watch_close(&verdict.watch);
+	run_what_is_ready(w);
+	close(tell[0]);
+	close(tell[1]);
+	REQUIRE(waitpid(child, &status, 0) == child);
+	return verdict.said;
+}
+
+static void group_may_ask(void)
+{
+	gid_t group = geteuid() == 0 ? GROUP : getegid();
+	struct stat stat;
+	struct world w;
+
+	open_world(&w, (struct local_place){ .group = group }, true);
+	w.answer_at_once = true;
+	REQUIRE(lstat(w.path, &stat) == 0);
+	CHECK_UINT(stat.st_mode & 0777, 0660);
+	CHECK_UINT(stat.st_gid, group);
+	if (geteuid() == 0) { /* others cannot become somebody else */
+		REQUIRE(chmod(w.directory, 0755) == 0);
+		CHECK_INT(may(&w, GROUP), 'y');
+		CHECK_INT(may(&w, STRANGER), 'n');
+	}
+	world_done(&w);
+}
+
+static void http_request_and_answer(void)
+{
+	static const char head[] = "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n";
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	struct local_place place = { .http = { .ip = { 127, 0, 0, 1 }, .ip_len = 4 } };
+	socklen_t len = sizeof(at);
+	char answer[100];
+	struct world w;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	open_world(&w, place, false);
+	REQUIRE(getsockname(w.server.fd, (struct sockaddr *)&at, &len) == 0);
+	REQUIRE(connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0);
+	REQUIRE(send(fd, head, 10, 0) == 10);
+	run_what_is_ready(&w);
+	CHECK_UINT(w.asked, 0);
+	REQUIRE(send(fd, head + 10, sizeof(head) - 11, 0) == (ssize_t)sizeof(head) - 11);
+	wait_until_asked(&w);
+	CHECK_UINT(w.question.len, sizeof(head) - 1);
+	CHECK_MEM(w.question.data, head, sizeof(head) - 1);
+	local_server_answer(&w.server, w.client,
+			    (struct bytes){ .data = (const uint8_t *)"HTTP", .len = 4 });
+	CHECK_INT(recv(fd, answer, sizeof(answer), MSG_WAITALL), 4);
+	close(fd);
+	world_done(&w);
+}
+
+int main(void)
+{
+	RUN(group_may_ask);
+	RUN(http_request_and_answer);
+	return check_report();
+}

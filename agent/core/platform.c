@@ -159,8 +159,7 @@ void platform_told(struct core *core, const struct request *request)
 
 	platform->told = true;
 	if (strcmp(platform->trouble, news->trouble) != 0 && news->trouble[0])
-		out_trace(&core->out, TRACE_WARN, "weft-kube: %s -> going on with what is known",
-			  news->trouble);
+		out_trace(&core->out, TRACE_WARN, "weft-kube: %s", news->trouble);
 	memcpy(platform->trouble, news->trouble, sizeof(platform->trouble));
 	take_nodes(core, news);
 	if (news->founding)

@@ -104,6 +104,7 @@ static enum log_source source_of(enum event_type type)
 	case EVENT_SAVED:
 	case EVENT_START:
 	case EVENT_PEERS:
+	case EVENT_RUNTIME:
 	case EVENT_UNDERLAY:
 	case EVENT_KERNEL:
 	case EVENT_STOP:

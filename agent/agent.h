@@ -16,6 +16,7 @@
  * main.c makes one, runs it and takes it apart.
  */
 #include "core/core.h"
+#include "io/cni_host.h"
 #include "io/files.h"
 #include "io/kernel.h"
 #include "io/local_server.h"
@@ -136,8 +137,11 @@ struct agent {
 
 	/* agent_cni.c */
 	struct loop_timer cni_timer;
-	bool cni_told; /* the runtime has our network's configuration */
-	bool cni_said; /* what keeps us from telling it */
+	bool cni_told;                      /* the runtime has our network's configuration */
+	bool cni_said;                      /* what keeps us from telling it */
+	char cni_trouble[TEXT_LEN_MAX + 1]; /* the CNI program is not where a runtime looks */
+	char cni_known[TEXT_LEN_MAX + 1];   /* the same, as the core was told */
+	char cni_other[CNI_NAME_MAX + 1];   /* the network that a runtime takes instead of ours */
 };
 
 /* Everything up to where clients and peers are served. On failure agent_done() is still due. */

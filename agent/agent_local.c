@@ -229,23 +229,42 @@ static int open_socket(struct agent *agent, enum agent_door_type type, const cha
 	return open_door(agent, type, &(struct local_place){ .path = path, .group = group }, err);
 }
 
+/* Pods need no probe: what takes its port is no reason to leave them without an agent. In a
+ * platform a probe would ask whoever listens there, and end the agent again and again: better now,
+ * with a sentence. */
+static int open_http(struct agent *agent, struct err *err)
+{
+	struct local_place http = { .http = agent->options->metrics };
+	char words[LOG_WORDS_MAX];
+	struct err why = { 0 };
+	int result = open_door(agent, DOOR_HTTP, &http, &why);
+
+	if (result == 0)
+		return 0;
+	(void)log_words(words, &why);
+	if (agent->options->kube)
+		return err_set(
+			err, EINVAL,
+			"%s, and a probe would ask whoever is there: set WEFT_METRICS_ADDRESS "
+			"and the port of the two probes to another",
+			words);
+	log_line(agent->log, LOG_WARN,
+		 "%s -> going on without; --metrics-address names another address, or 'off'",
+		 words);
+	return 0;
+}
+
 int agent_local_open(struct agent *agent, struct err *err)
 {
 	const struct options *options = agent->options;
-	struct local_place http = { .http = options->metrics };
-	struct err why = { 0 };
 	int result = open_socket(agent, DOOR_ROOT, "weft.sock", 0, err);
 
 	if (result == 0 && options->kube && options->kube_group)
 		result = directory_let_pass(&agent->run, err);
 	if (result == 0 && options->kube)
 		result = open_socket(agent, DOOR_KUBE, "kube.sock", options->kube_group, err);
-	/* Pods need no probe: what takes its port is no reason to leave them without an agent. */
-	if (result == 0 && options->metrics.ip_len && open_door(agent, DOOR_HTTP, &http, &why) < 0)
-		log_line(agent->log, LOG_WARN,
-			 "%s -> going on without; --metrics-address names "
-			 "another address, or 'off'",
-			 why.text);
+	if (result == 0 && options->metrics.ip_len)
+		result = open_http(agent, err);
 	return result;
 }
 

@@ -437,6 +437,9 @@ static void fold(struct core *core, const struct event *event)
 		peers_known(core, event->peers.n, event->peers.peers, event->peers.missing);
 		greet_found(core);
 		break;
+	case EVENT_RUNTIME:
+		text_line(core->runtime_trouble, "%s", event->runtime);
+		break;
 	case EVENT_UNDERLAY:
 		underlay_changed(core, event->underlay);
 		break;

@@ -281,15 +281,18 @@ static struct endpoint agent_at(const struct core *core, uint32_t ip)
 	};
 }
 
+/* All say that there is no cluster; or those that do not answer had time to. */
 bool dial_platform_asked(const struct core *core)
 {
-	size_t n = 0, ended = 0, nodes = platform_nodes(core);
+	size_t n = 0, none = 0, ended = 0, nodes = platform_nodes(core);
 
-	for (size_t i = 0; i < core->dial.n; i++)
+	for (size_t i = 0; i < core->dial.n; i++) {
+		none += core->dial.targets[i].says_none;
 		ended += core->dial.targets[i].ended;
+	}
 	for (size_t i = 0; i < nodes && n < PLATFORM_ASK; i++)
 		n += platform_node_ip(core, i) != 0;
-	return ended >= n;
+	return none >= n || (ended >= n && instant_reached(core->out.now, platform_patience(core)));
 }
 
 /* A few of the platform's nodes, drawn by lot: who has some links, or found the cluster, has better

@@ -77,6 +77,8 @@ static void complete_list(struct core *core)
 	platform->whole = platform->arriving;
 	platform->arriving = (struct platform_list){ 0 };
 	if (first)
+		platform->asking_since = core->out.now;
+	if (first)
 		out_trace(&core->out, TRACE_INFO, "the API server knows %zu other node%s%s",
 			  platform->whole.n, platform->whole.n == 1 ? "" : "s",
 			  core_in_cluster(core) ? "" : " -> asking them for the cluster");
@@ -125,8 +127,10 @@ static void take_founding(struct core *core, const struct platform_founding *fou
 		return;
 	if (core_in_cluster(core) && !uuid_eq(&core->cluster, &founding->cluster))
 		out_trace(&core->out, TRACE_ERR,
-			  "the ConfigMap names another cluster than this node's disk -> staying "
-			  "with the disk's; 'weftd --reset' gives that up");
+			  "the ConfigMap names another cluster, of %s, than this node is in -> no "
+			  "new pod here; whichever of the two has less to lose must be given up: "
+			  "'weftd --reset' on its nodes, and the ConfigMap if it is that one's",
+			  founding->node);
 	else if (!core_in_cluster(core))
 		out_trace(&core->out, TRACE_INFO, "the ConfigMap names %s as founder -> %s",
 			  founding->node,
@@ -173,6 +177,14 @@ const char *platform_node_ref(const struct core *core)
 	return core->settings.node_ref[0] ? core->settings.node_ref : core->platform.own_ref;
 }
 
+bool platform_is_another(const struct core *core)
+{
+	const struct platform *platform = &core->platform;
+
+	return core_in_cluster(core) && platform->founding_told &&
+	       !uuid_eq(&platform->founding.cluster, &core->cluster);
+}
+
 bool platform_lets_found(const struct core *core, struct uuid *ret)
 {
 	const struct platform *platform = &core->platform;
@@ -182,6 +194,11 @@ bool platform_lets_found(const struct core *core, struct uuid *ret)
 		return false;
 	*ret = platform->founding.cluster;
 	return true;
+}
+
+struct instant platform_patience(const struct core *core)
+{
+	return instant_add_ms(core->platform.asking_since, PLATFORM_WAIT_MS);
 }
 
 size_t platform_nodes(const struct core *core)
@@ -209,7 +226,8 @@ void platform_waiting_for(const struct core *core, char text[static TEXT_LEN_MAX
 	else if (!platform->whole.number)
 		text_line(text, "waiting for the API server's list of nodes");
 	else if (!platform->founding_told && !dial_platform_asked(core))
-		text_line(text, "asking the cluster's nodes whether there is a Weft cluster");
+		text_line(text, "asking the cluster's nodes whether there is a Weft cluster; those "
+				"that do not answer are waited for, for half a minute");
 	else if (!platform->founding_told)
 		text_line(text, "waiting for weft-kube to create the ConfigMap that names who "
 				"founds the cluster");

@@ -10,6 +10,9 @@
 enum {
 	PLATFORM_NODES_MAX = 16384,
 	PLATFORM_ASK = 8, /* so many of the nodes are asked for a cluster before one is founded */
+	/* ... and so long it is waited for those that do not answer: their agents may be starting,
+	 * with a cluster on their disks. */
+	PLATFORM_WAIT_MS = 30000,
 };
 
 /* The other nodes, as one list of the API server's told them. */
@@ -25,6 +28,7 @@ struct platform_list {
 struct platform {
 	struct platform_list whole, arriving;
 	bool told, founding_told;
+	struct instant asking_since;    /* the first whole list */
 	char own_ref[NODE_REF_MAX + 1]; /* this node's; empty: not known */
 	struct platform_founding founding;
 	char trouble[TEXT_LEN_MAX + 1]; /* between weft-kube and the API server */
@@ -40,8 +44,13 @@ void platform_told(struct core *core, const struct request *request);
 const char *platform_node_ref(const struct core *core);
 /* May this agent found the cluster with *ret, because the platform says that it is the one? */
 bool platform_lets_found(const struct core *core, struct uuid *ret);
+/* From then on who does not answer is not waited for. */
+struct instant platform_patience(const struct core *core);
 /* How many other nodes there are, and where an agent of one may be; 0: not known, or here. */
 size_t platform_nodes(const struct core *core);
 uint32_t platform_node_ip(const struct core *core, size_t i);
+/* The platform names another cluster than the one that this node is in: two clusters share the
+ * range, and whatever is given in one may be in use in the other. */
+bool platform_is_another(const struct core *core);
 /* Why this node has no cluster yet, as far as the platform is waited for. */
 void platform_waiting_for(const struct core *core, char text[static TEXT_LEN_MAX + 1]);

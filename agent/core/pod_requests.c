@@ -97,6 +97,13 @@ static void say_no_address(const struct core *core, struct answer *ret)
 			   counts.confirmed == 1 ? "" : "s", why);
 }
 
+static void say_another_cluster(struct answer *ret)
+{
+	answer_say(ret, ANSWER_TRY_LATER, "weftctl status on this node says more",
+		   "the ConfigMap names another cluster than this node's, and its addresses may be "
+		   "in use there");
+}
+
 /* What waiting for an address would not help against. */
 static bool serves(const struct core *core, struct answer *ret_why)
 {
@@ -107,6 +114,8 @@ static bool serves(const struct core *core, struct answer *ret_why)
 			   "a pod would reach this node alone; it is tried again by itself",
 			   "this node has no address that other nodes reach: %s",
 			   core->underlay.text);
+	else if (platform_is_another(core))
+		say_another_cluster(ret_why);
 	else if (core->pods.n >= PODS_MAX)
 		answer_say(ret_why, ANSWER_TRY_LATER, "detach some", "%d pods are attached here",
 			   PODS_MAX);
@@ -119,6 +128,11 @@ bool pod_requests_ready(const struct core *core, struct answer *ret_why)
 {
 	if (!serves(core, ret_why))
 		return false;
+	if (core->runtime_trouble[0]) {
+		answer_say(ret_why, ANSWER_TRY_LATER, "no ADD comes before that", "%s",
+			   core->runtime_trouble);
+		return false;
+	}
 	/* An ADD is tried nevertheless; this is over when a record could be written. */
 	if (core->trouble[0] && core->trouble_of == STORE_PODS) {
 		answer_say(ret_why, ANSWER_IO, "see the directory of --run", "%s", core->trouble);

@@ -331,6 +331,12 @@ static void fill_warnings(struct core *core, struct status_report *report)
 		     "here");
 	if (core->trouble[0])
 		warn(core, report, core->trouble);
+	if (core->runtime_trouble[0])
+		warn(core, report, core->runtime_trouble);
+	if (platform_is_another(core))
+		warn(core, report,
+		     "the ConfigMap names another cluster than this node's: no new pod here until "
+		     "one of the two is given up");
 	if (core->keeper_doubted)
 		warn(core, report,
 		     "this keeper's log was rolled back: it does not vote; no node gets a new "

@@ -67,7 +67,8 @@ struct core {
 			until; /* the alarm ends then unless it is met again; never: no alarm */
 	} clone;
 	enum store_file trouble_of;
-	char trouble[TEXT_LEN_MAX + 1]; /* of the stores: said in status until it is over */
+	char runtime_trouble[TEXT_LEN_MAX + 1]; /* no ADD can come; or empty */
+	char trouble[TEXT_LEN_MAX + 1];         /* of the stores: said in status until it is over */
 };
 
 /* clone.c */

@@ -17,6 +17,7 @@ struct world {
 	size_t n_dials;
 	struct action dials[64];
 	char detail[TEXT_LEN_MAX + 1];
+	char refused[TEXT_LEN_MAX + 1];
 };
 
 static void step(struct world *world, struct event event);
@@ -28,6 +29,8 @@ static void look(struct world *world, const struct action *action)
 	else if (action->type == ACTION_ANSWER && action->answer->status)
 		snprintf(world->detail, sizeof(world->detail), "%s",
 			 action->answer->status->detail);
+	else if (action->type == ACTION_ANSWER && action->answer->code != ANSWER_OK)
+		strcpy(world->refused, action->answer->text);
 	else if (action->type == ACTION_DIAL && world->n_dials < 64)
 		world->dials[world->n_dials++] = *action;
 }
@@ -130,6 +133,12 @@ static void dials_fail(struct world *world, size_t n)
 						      .reason = "refused" } });
 }
 
+static void wait(struct world *world, int64_t ms)
+{
+	world->now = instant_add_ms(world->now, ms);
+	tell(world, &(struct platform_news){ 0 });
+}
+
 static void alone_it_founds_what_it_is_told(void)
 {
 	struct world world;
@@ -162,9 +171,57 @@ static void others_are_asked_first(void)
 	CHECK(!world.answer.wants_founding);
 	tell_founder(&world, me, "n1"); /* an answer to an earlier life of ours */
 	CHECK(!world.founded);
+	/* Nobody is there yet: agents that start may have a cluster on their disks. */
 	dials_fail(&world, SIZE_MAX);
-	tell(&world, &(struct platform_news){ 0 });
+	wait(&world, PLATFORM_WAIT_MS - 1000);
+	CHECK(!world.founded && !world.answer.wants_founding);
+	wait(&world, 1000);
 	CHECK(world.founded);
+	core_free(world.core);
+}
+
+/* Two clusters on one range: what one gives may be in use in the other. */
+static void another_cluster_stops_new_pods(void)
+{
+	struct request add = { .type = REQUEST_ADD, .client = 7, .pod = { .ifname = "eth0" } };
+	struct platform_founding founding = { .cluster = { { 0x77 } }, .founder = other };
+	struct platform_news news = { .founding = &founding };
+	struct world world;
+
+	start(&world, false);
+	tell_nodes(&world, 5, 0);
+	tell_founder(&world, me, "n1");
+	wait(&world, 0);
+	CHECK(world.answer.ready);
+	strcpy(founding.node, "n3");
+	tell(&world, &news);
+	CHECK(!world.answer.ready);
+	CHECK(strstr(world.answer.detail, "another cluster") != NULL);
+	strcpy(add.pod.container_id, "a");
+	world.refused[0] = '\0';
+	step(&world, (struct event){ .type = EVENT_REQUEST, .request = &add });
+	CHECK(strstr(world.refused, "another cluster") != NULL);
+	founding.cluster = cluster;
+	tell(&world, &news);
+	CHECK(world.answer.ready);
+	core_free(world.core);
+}
+
+/* No ADD can come: it is not ready, and says why. */
+static void an_unfit_host_is_not_ready(void)
+{
+	struct world world;
+
+	start(&world, false);
+	tell_nodes(&world, 5, 0);
+	tell_founder(&world, me, "n1");
+	step(&world, (struct event){ .type = EVENT_RUNTIME, .runtime = "no room in /opt/cni/bin" });
+	wait(&world, 0);
+	CHECK(!world.answer.ready);
+	CHECK_STR(world.answer.detail, "no room in /opt/cni/bin");
+	step(&world, (struct event){ .type = EVENT_RUNTIME, .runtime = "" });
+	wait(&world, 0);
+	CHECK(world.answer.ready);
 	core_free(world.core);
 }
 
@@ -230,10 +287,10 @@ static void few_of_many_are_asked(void)
 	start(&world, false);
 	tell_nodes(&world, 5, 39);
 	dials_fail(&world, PLATFORM_ASK - 1);
-	tell(&world, &(struct platform_news){ 0 });
+	wait(&world, PLATFORM_WAIT_MS);
 	CHECK(!world.answer.wants_founding);
 	dials_fail(&world, PLATFORM_ASK);
-	tell(&world, &(struct platform_news){ 0 });
+	wait(&world, 0);
 	CHECK(world.answer.wants_founding);
 	CHECK(world.n_dials < 2 * PLATFORM_ASK);
 	core_free(world.core);
@@ -243,6 +300,8 @@ int main(void)
 {
 	RUN(alone_it_founds_what_it_is_told);
 	RUN(others_are_asked_first);
+	RUN(another_cluster_stops_new_pods);
+	RUN(an_unfit_host_is_not_ready);
 	RUN(who_is_not_named_waits);
 	RUN(lost_logs_found_nothing);
 	RUN(lists_are_kept_apart);

@@ -306,11 +306,13 @@ static void dial_platform(struct core *core)
 			    links_count(&core->links, LINK_UP, false);
 		uint32_t ip = platform_node_ip(core, (size_t)prng_below(&core->prng, nodes));
 		struct endpoint endpoint = agent_at(core, ip);
+		const struct dial_target *target;
 
 		if (in_flight(&core->links) >= DIAL_IN_FLIGHT_MAX ||
 		    (up >= 2 && (core_in_cluster(core) || dial_platform_asked(core))))
 			return;
-		if (ip && due(core, &endpoint))
+		target = find(&core->dial, &endpoint);
+		if (ip && !(target && is_reached(core, target)) && due(core, &endpoint))
 			dial(core, &endpoint, LINK_WANT_HIGH);
 	}
 }

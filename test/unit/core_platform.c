@@ -296,8 +296,53 @@ static void few_of_many_are_asked(void)
 	core_free(world.core);
 }
 
+/* n2 dials us, after we had dialled it in vain: it is reached, and left in peace. */
+static void who_dialled_us_is_not_dialled_for_ever(void)
+{
+	struct message message = {
+		.type = MESSAGE_HELLO,
+		.hello = { .uid = other,
+			   .name = "n2",
+			   .incarnation = 1,
+			   .nonce = 5,
+			   .cluster = cluster,
+			   .listen = { .ip = { 192, 0, 2, 2 }, .ip_len = 4, .port = 6785 },
+			   .range = { .ip = 0x0a200000, .len = 12 },
+			   .block_len = 26 }
+	};
+	struct event event = { .type = EVENT_LINK_ACCEPTED,
+			       .link = {
+				       .link = LINK_ACCEPTED_BIT | 1,
+				       .from = { .ip = { 192, 0, 2, 2 }, .ip_len = 4, .port = 999 },
+				       .message = &message } };
+	struct world world;
+	size_t dials;
+
+	start(&world, false);
+	tell_founder(&world, me, "n1");
+	tell_nodes(&world, 5, 1);
+	dials_fail(&world, SIZE_MAX);
+	wait(&world, PLATFORM_WAIT_MS);
+	CHECK(world.founded);
+	dials_fail(&world, SIZE_MAX);
+	step(&world, event);
+	event.type = EVENT_LINK_SECURED;
+	step(&world, event);
+	event.type = EVENT_LINK_MESSAGE;
+	step(&world, event);
+	dials_fail(&world, SIZE_MAX);
+	dials = world.n_dials;
+	for (int i = 0; i < 8; i++) {
+		wait(&world, 1000);
+		dials_fail(&world, SIZE_MAX);
+	}
+	CHECK_UINT(world.n_dials, dials);
+	core_free(world.core);
+}
+
 int main(void)
 {
+	RUN(who_dialled_us_is_not_dialled_for_ever);
 	RUN(alone_it_founds_what_it_is_told);
 	RUN(others_are_asked_first);
 	RUN(another_cluster_stops_new_pods);

@@ -321,7 +321,7 @@ def ADD_carries_everything():
         equal(run("ADD", agent.path, CNI_ARGS="A=b").code, 0, "exit status")
         request = agent.only_request()
         number = request["cni"].pop("number")
-        equal(request, {"version": 1, "status": None, "leave": None, "cni": {
+        equal(request, {"version": 1, "status": None, "leave": None, "kube": None, "cni": {
             "command": "ADD", "container_id": "c0ffee", "netns": netns.path, "ifname": "eth0",
             "args": "A=b", "config": CONFIG, "plain": False}}, "request")
         equal(number != 0, True, "number is set")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# weft-test: name=weftd time=60 needs=root tier=quick build=gcc,sanitized
+# weft-test: name=weftd time=120 needs=root tier=quick build=gcc,sanitized
 """The real weftd at its door: whom it turns away, in which one sentence, and that nothing stays
 behind. It runs in a network and a file system of its own."""
 
@@ -110,7 +110,9 @@ def a_peer_whose_name_is_not_known(program):
     """It starts, says so, and waits: DNS may come after the network. Then it goes on."""
     with open(f"/proc/{place.holder.pid}/root/run/hosts", "w") as f:
         f.write("2001:db8::7 six\n")
-    process = start(program, "--peer=six", "--init")
+    # A directory of its own: who has a cluster on disk founds none.
+    state = f"/run/names-{PROGRAMS.index(program)}"
+    process = start(program, "--peer=six", "--init", state=state)
     try:
         wait_for_line(process, "--peer six: it has no IPv4 address (IPv6 is not carried yet) -> "
                                "asked again every 5 s, going on without it")
@@ -123,8 +125,8 @@ def a_peer_whose_name_is_not_known(program):
         end(process)
 
 
-def start(program, *options):
-    return subprocess.Popen(place.argv(*weftd(program, *options)), text=True,
+def start(program, *options, **directories):
+    return subprocess.Popen(place.argv(*weftd(program, *options, **directories)), text=True,
                             stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 

@@ -241,18 +241,6 @@ static void add_string(cJSON *object, const char *name, const char *text)
 	add(object, name, cJSON_CreateString(text));
 }
 
-static const char *print(cJSON *json, struct arena *arena)
-{
-	char *printed = cJSON_PrintUnformatted(json), *text;
-
-	assert(printed);
-	text = arena_strdup(arena, printed);
-	assert(text);
-	cJSON_free(printed);
-	cJSON_Delete(json);
-	return text;
-}
-
 static cJSON *interface(const struct cni_result *result, const char *name, const struct mac *mac,
 			const char *sandbox)
 {
@@ -310,7 +298,7 @@ const char *cni_result_encode(const struct cni_result *result, struct arena *are
 	add(json, "ips", ips(result));
 	add(json, "routes", routes(result));
 	add(json, "dns", cJSON_CreateObject());
-	return print(json, arena);
+	return json_print(json, arena);
 }
 
 const char *cni_error_encode(const char *version, unsigned code, const char *text,
@@ -323,7 +311,7 @@ const char *cni_error_encode(const char *version, unsigned code, const char *tex
 	add_string(json, "msg", text);
 	if (*details)
 		add_string(json, "details", details);
-	return print(json, arena);
+	return json_print(json, arena);
 }
 
 void cni_avoid_swallowed_words(char *text)

@@ -223,3 +223,15 @@ const cJSON *json_member(const cJSON *object, const char *name)
 			found = member;
 	return found && !cJSON_IsNull(found) ? found : NULL;
 }
+
+const char *json_print(cJSON *json, struct arena *arena)
+{
+	char *printed = cJSON_PrintUnformatted(json), *text;
+
+	assert(printed);
+	text = arena_strdup(arena, printed);
+	assert(text);
+	cJSON_free(printed);
+	cJSON_Delete(json);
+	return text;
+}

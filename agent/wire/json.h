@@ -6,6 +6,7 @@
  */
 #include <cjson/cJSON.h>
 
+#include "base/arena.h"
 #include "base/bytes.h"
 #include "base/err.h"
 
@@ -18,3 +19,5 @@ cJSON *json_parse(struct bytes text, struct err *err);
 /* The member of this name, of several the last as everywhere in Go; NULL when there is none or it
  * is null. `object` may be NULL or no object. */
 const cJSON *json_member(const cJSON *object, const char *name);
+/* The text of what we made, in the arena; the tree is deleted. */
+const char *json_print(cJSON *json, struct arena *arena);

@@ -340,18 +340,6 @@ static void add_string(cJSON *to, const char *name, const char *text)
 	assert(added);
 }
 
-static const char *print(cJSON *json, struct arena *arena)
-{
-	char *printed = cJSON_PrintUnformatted(json), *text;
-
-	assert(printed);
-	text = arena_strdup(arena, printed);
-	assert(text);
-	cJSON_free(printed);
-	cJSON_Delete(json);
-	return text;
-}
-
 const char *kube_founding_encode(const char *namespace, const char *name,
 				 const struct kube_founding *founding, struct arena *arena)
 {
@@ -371,7 +359,7 @@ const char *kube_founding_encode(const char *namespace, const char *name,
 	add_string(data, "cluster", text_uuid(TEXT_BUF(UUID), founding->cluster));
 	add_string(data, "founder", text_hex(hex, founding->founder, 16));
 	add_string(data, "node", founding->node);
-	return print(json, arena);
+	return json_print(json, arena);
 }
 
 const char *kube_network_up_encode(const char *now, struct arena *arena)
@@ -388,5 +376,5 @@ const char *kube_network_up_encode(const char *now, struct arena *arena)
 	add_string(condition, "message", "Weft gives pods of this node their addresses");
 	add_string(condition, "lastHeartbeatTime", now);
 	add_string(condition, "lastTransitionTime", now);
-	return print(json, arena);
+	return json_print(json, arena);
 }

@@ -37,8 +37,8 @@ hostname "$1"
 mount --bind "$2" /mnt
 mkdir -p /mnt/log /mnt/containerd /mnt/kubelet
 for top in etc var opt; do
-	mkdir -p /mnt/over/$top /mnt/work/$top
-	changes="upperdir=/mnt/over/$top,workdir=/mnt/work/$top"
+	mkdir -p /mnt/over/$top /mnt/spare/$top
+	changes="upperdir=/mnt/over/$top,workdir=/mnt/spare/$top"
 	mount -t overlay -o "lowerdir=/$top,$changes" "$0" /$top
 done
 if [ ! -e /mnt/installed ]; then

@@ -161,21 +161,21 @@ def compare_addresses(cluster):
     """What the API server, the agent's pods and the agent's blocks say, node by node. A node that
     is deleted keeps its pods, and nobody speaks for them."""
     names = {node["metadata"]["name"] for node in cluster.get("nodes")["items"]}
-    everybody = [p for p in cluster.get("pods", "-A")["items"] if pods.running(p)
-                 and not p["spec"].get("hostNetwork")]
     for node in (node for node in cluster.nodes if node.name in names):
-        wanted = {p["metadata"]["namespace"] + "/" + p["metadata"]["name"]: p["status"]["podIP"]
-                  for p in everybody if p["spec"].get("nodeName") == node.name}
+        wait_until(lambda: addresses_agree(cluster, node), 30, f"pods of {node.name}")
 
-        def agree():
-            held = {p["pod"]: p["ip"] for p in weft.ask(node, "pods")["pods"]}
-            if held != wanted:
-                return NotYet(f"only the agent has {sorted(held.items() - wanted.items())}, only "
-                              f"the API server {sorted(wanted.items() - held.items())}")
-            return True
-        wait_until(agree, 30, f"pods of {node.name}")
-        blocks = [b for b in weft.ask(node, "ipam")["blocks"] if b["own"]]
-        must_equal(sum(b["used"] for b in blocks), len(wanted), f"addresses used on {node.name}")
+
+def addresses_agree(cluster, node):
+    """All three are asked anew each time: pods of a deleted node may be moving here just now."""
+    wanted = {p["metadata"]["namespace"] + "/" + p["metadata"]["name"]: p["status"]["podIP"]
+              for p in cluster.get("pods", "-A")["items"] if pods.running(p)
+              and not p["spec"].get("hostNetwork") and p["spec"].get("nodeName") == node.name}
+    held = {p["pod"]: p["ip"] for p in weft.ask(node, "pods")["pods"]}
+    if held != wanted:
+        return NotYet(f"only the agent has {sorted(held.items() - wanted.items())}, only "
+                      f"the API server {sorted(wanted.items() - held.items())}")
+    used = sum(b["used"] for b in weft.ask(node, "ipam")["blocks"] if b["own"])
+    return used == len(wanted) or NotYet(f"{len(wanted)} pods, {used} addresses used")
 
 
 def tell_memory(cluster):

@@ -48,7 +48,7 @@ class Suite:
         try:
             function(*argv)
         except RigError as error:
-            self.failures.append(what)
+            self.failures.append(f"{what}: {error}")
             step(f"FAIL {what}: {error}")
             return
         self.passed += 1

@@ -21,6 +21,11 @@ static inline bool bytes_equal(struct bytes a, struct bytes b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
+static inline bool bytes_are(struct bytes bytes, const char *text)
+{
+	return bytes_equal(bytes, (struct bytes){ (const uint8_t *)text, strlen(text) });
+}
+
 struct reader {
 	const uint8_t *at;
 	size_t left;

@@ -58,7 +58,7 @@ bool condition_request(struct condition *condition, struct instant now, int64_t 
 		.path = arena_printf(arena, "/api/v1/nodes/%s/status", condition->node),
 		.body = kube_network_up_encode(rfc3339(wall_s, at), arena),
 		.type = "application/strategic-merge-patch+json",
-		.answer_max = KUBE_OBJECT_MAX, /* the Node */
+		.answer_max = KUBE_ANSWER_MAX, /* the Node */
 		.limit_ms = REQUEST_MS,
 	};
 	assert(ret->path);

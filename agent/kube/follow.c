@@ -16,10 +16,10 @@ enum {
 void follow_init(struct follow *follow, const struct place *place, struct prng *prng,
 		 struct log *log)
 {
-	*follow = (struct follow){ .place = place, .prng = prng, .log = log };
+	*follow = (struct follow){ .page = FOLLOW_PAGE, .place = place, .prng = prng, .log = log };
 	nodes_init(&follow->held);
 	nodes_init(&follow->arriving);
-	lines_init(&follow->lines, KUBE_OBJECT_MAX);
+	lines_init(&follow->lines, KUBE_ANSWER_MAX);
 }
 
 void follow_done(struct follow *follow)
@@ -82,14 +82,14 @@ static char *escape(const char *text, struct arena *arena)
 
 static void request_page(const struct follow *follow, struct arena *arena, struct request *ret)
 {
-	char *path = arena_printf(arena, "/api/v1/nodes?limit=%d%s%s", FOLLOW_PAGE,
+	char *path = arena_printf(arena, "/api/v1/nodes?limit=%u%s%s", follow->page,
 				  *follow->next ? "&continue=" : "", escape(follow->next, arena));
 
 	assert(path);
 	*ret = (struct request){
 		.method = "GET",
 		.path = path,
-		.answer_max = KUBE_PAGE_MAX,
+		.answer_max = KUBE_ANSWER_MAX,
 		.limit_ms = REQUEST_MS,
 	};
 }
@@ -229,6 +229,12 @@ static void list_ended(struct follow *follow, struct instant now, const struct r
 			 "the API server forgot the list that it was telling (410) -> asked anew");
 		list_anew(follow);
 		pause_before_next(follow, now);
+	} else if (reply->end == REPLY_TOO_LONG && follow->page > 1) {
+		follow->page /= 2;
+		log_line(follow->log, LOG_INFO,
+			 "a page of nodes has more than %d MB -> asked for %u nodes at a time",
+			 KUBE_ANSWER_MAX >> 20, follow->page);
+		pause_before_next(follow, now);
 	} else {
 		refused(follow, now, reply);
 	}
@@ -326,7 +332,7 @@ bool follow_piece(struct follow *follow, struct instant now, struct bytes piece)
 			take_line(follow, line);
 	}
 	if (found == LINES_TOO_LONG) {
-		err_set(&err, EBADMSG, "a line of more than %d bytes", KUBE_OBJECT_MAX);
+		err_set(&err, EBADMSG, "a line of more than %d bytes", KUBE_ANSWER_MAX);
 		lose_trust(follow, &err);
 	}
 	return follow->verdict == FOLLOW_GOOD;

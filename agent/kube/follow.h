@@ -12,8 +12,8 @@
  *
  * What it costs: a Node has 5 to 50 KB as JSON, most of it names of images, and an API server picks
  * out no fields. A list of 5,000 nodes is thus 25 to 250 MB, once per start of ours, in pages of 5
- * MB at most; and as each kubelet writes its Node every five minutes even when nothing happens, the
- * watch brings 17 of them a second, 0.1 to 0.8 MB/s for each node that runs us.
+ * MB as a rule; and as each kubelet writes its Node every five minutes even when nothing happens,
+ * the watch brings 17 of them a second, 0.1 to 0.8 MB/s for each node that runs us.
  */
 #include "base/prng.h"
 #include "kube/backoff.h"
@@ -23,7 +23,7 @@
 #include "log/log.h"
 
 enum {
-	FOLLOW_PAGE = 100, /* nodes: 5 MB of the largest that are common */
+	FOLLOW_PAGE = 100, /* nodes: 5 MB of the largest that are common; fewer when larger */
 	FOLLOW_WATCH_S = 300,
 	/* From the first event on, a watch brings a bookmark every minute if nothing else (the
 	 * API server's cacher.go and cache_watcher.go): after two lost ones it is dead. Before
@@ -38,6 +38,7 @@ struct follow {
 	enum follow_state state;
 	struct nodes held;     /* in force */
 	uint64_t list;         /* random: names the list they are of; 0: there is none yet */
+	unsigned page;         /* nodes that are asked for at once */
 	struct nodes arriving; /* pages so far */
 	char next[KUBE_NEXT_MAX + 1];
 	char version[KUBE_VERSION_MAX + 1]; /* the watch goes on from here */

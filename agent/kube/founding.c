@@ -71,7 +71,7 @@ bool founding_request(struct founding *founding, struct instant now,
 {
 	if (founding->asking != FOUNDING_IDLE || !backoff_over(&founding->backoff, now))
 		return false;
-	*ret = (struct request){ .answer_max = KUBE_OBJECT_MAX, .limit_ms = REQUEST_MS };
+	*ret = (struct request){ .answer_max = KUBE_ANSWER_MAX, .limit_ms = REQUEST_MS };
 	if (founding->state == FOUNDING_UNKNOWN || instant_reached(now, founding->again)) {
 		founding->asking = FOUNDING_READING;
 		request_read(founding, arena, ret);

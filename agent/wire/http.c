@@ -40,11 +40,6 @@ static bool split_path(struct bytes *line, struct bytes *ret_path)
 	return true;
 }
 
-static bool is(struct bytes path, const char *name)
-{
-	return path.len == strlen(name) && memcmp(path.data, name, path.len) == 0;
-}
-
 enum http_asked http_decode(struct bytes head, bool *ret_body)
 {
 	struct bytes line = first_line(head), path;
@@ -63,9 +58,9 @@ enum http_asked http_decode(struct bytes head, bool *ret_body)
 		return HTTP_GARBAGE;
 	if (!get && !only_head)
 		return HTTP_NOT_GET;
-	return is(path, "/readyz")    ? HTTP_READYZ
-	       : is(path, "/healthz") ? HTTP_HEALTHZ
-				      : HTTP_UNKNOWN;
+	return bytes_are(path, "/readyz")    ? HTTP_READYZ
+	       : bytes_are(path, "/healthz") ? HTTP_HEALTHZ
+					     : HTTP_UNKNOWN;
 }
 
 struct bytes http_encode(enum http_asked asked, bool good, const char *text, bool body,

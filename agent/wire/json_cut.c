@@ -141,3 +141,21 @@ bool json_cut_element(struct json_cut *cut, struct bytes *ret_value)
 {
 	return go_on(cut) && take_value(cut, ret_value);
 }
+
+bool json_cut_fields(struct bytes object, struct json_field *fields, size_t n)
+{
+	struct bytes key, value;
+	struct json_cut cut;
+
+	for (size_t i = 0; i < n; i++)
+		fields[i].value = (struct bytes){ 0 };
+	if (!json_cut_begin(&cut, object, '{'))
+		return false;
+	while (json_cut_member(&cut, &key, &value))
+		for (size_t i = 0; i < n; i++)
+			if (bytes_are(key, fields[i].name))
+				fields[i].value = value;
+	for (size_t i = 0; !cut.whole && i < n; i++)
+		fields[i].value = (struct bytes){ 0 };
+	return cut.whole;
+}

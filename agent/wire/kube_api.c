@@ -14,141 +14,137 @@ static int refuse(struct err *err, const char *field, const char *expected)
 	return err_set(err, EBADMSG, "%s: expected %s", field, expected);
 }
 
+/* NULL: it is not there, or cannot be read. */
+static cJSON *parse(struct bytes value)
+{
+	return value.len > 0 ? json_parse(value, NULL) : NULL;
+}
+
 static const char *string_of(const cJSON *json)
 {
 	return cJSON_IsString(json) ? json->valuestring : "";
 }
 
-static bool is_string(const cJSON *json, const char *text)
-{
-	return strcmp(string_of(json), text) == 0;
-}
-
 /* 1..max printable characters without a blank: it becomes a key, a part of a URL, a word in a log
  * line. */
-static int take_word(const cJSON *json, const char *field, char *ret, size_t max, struct err *err)
+static int take_word(struct bytes value, const char *field, char *ret, size_t max, struct err *err)
 {
+	cJSON *json = parse(value);
 	const char *text = string_of(json);
+	bool good = text_is_name(text, max);
 
-	if (!text_is_name(text, max))
-		return err_set(err, EBADMSG, "%s: expected 1 to %zu printable characters", field,
-			       max);
-	memcpy(ret, text, strlen(text) + 1);
-	return 0;
+	if (good)
+		memcpy(ret, text, strlen(text) + 1);
+	cJSON_Delete(json);
+	return good ? 0
+		    : err_set(err, EBADMSG, "%s: expected 1 to %zu printable characters", field,
+			      max);
 }
 
 /* For people to read; what is too long is cut. */
-static void take_text(const cJSON *json, char ret[static KUBE_TEXT_MAX + 1])
+static void take_text(struct bytes value, char ret[static KUBE_TEXT_MAX + 1])
 {
+	cJSON *json = parse(value);
 	const char *text = string_of(json);
 	size_t len = strnlen(text, KUBE_TEXT_MAX);
 
 	for (size_t i = 0; i < len; i++)
 		ret[i] = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?';
 	ret[len] = '\0';
+	cJSON_Delete(json);
 }
 
-static cJSON *parse(struct bytes json, const char *what, struct err *err)
+/* Parts of 'what' as text, which is an object of an allowed size. */
+static int cut_object(struct bytes json, const char *what, struct json_field *fields, size_t n,
+		      struct err *err)
 {
-	cJSON *tree;
-
-	if (json.len > KUBE_OBJECT_MAX) {
-		err_set(err, EBADMSG, "%s: it has %zu bytes, at most %d are allowed", what,
-			json.len, KUBE_OBJECT_MAX);
-		return NULL;
-	}
-	tree = json_parse(json, err);
-	if (!tree)
-		err_wrap(err, "%s", what);
-	return tree;
+	if (json.len > KUBE_ANSWER_MAX)
+		return err_set(err, EBADMSG, "%s: it has %zu bytes, at most %d are allowed", what,
+			       json.len, KUBE_ANSWER_MAX);
+	return json_cut_fields(json, fields, n) ? 0 : refuse(err, what, "a whole JSON object");
 }
 
 /* ---- a Node */
 
-static uint32_t find_address(const cJSON *status)
+static uint32_t find_address(struct bytes addresses)
 {
-	const cJSON *one, *all = json_member(status, "addresses");
+	struct bytes one;
+	struct json_cut cut;
 	uint32_t ip = 0;
 
-	cJSON_ArrayForEach(one, all) if (ip == 0 &&
-					 is_string(json_member(one, "type"), "InternalIP"))(void)
-		text_parse_ip4(string_of(json_member(one, "address")), &ip, NULL);
+	if (!json_cut_begin(&cut, addresses, '['))
+		return 0;
+	while (ip == 0 && json_cut_element(&cut, &one)) {
+		struct json_field fields[] = { { .name = "type" }, { .name = "address" } };
+		cJSON *address;
+
+		if (!json_cut_fields(one, fields, 2) ||
+		    !bytes_are(fields[0].value, "\"InternalIP\""))
+			continue;
+		address = parse(fields[1].value);
+		(void)text_parse_ip4(string_of(address), &ip, NULL);
+		cJSON_Delete(address);
+	}
 	return ip;
 }
 
-static bool find_network_up(const cJSON *status)
+static bool find_network_up(struct bytes conditions)
 {
-	const cJSON *one, *all = json_member(status, "conditions");
+	struct bytes one;
+	struct json_cut cut;
 	bool up = false;
 
-	cJSON_ArrayForEach(one, all) if (is_string(json_member(one, "type"), "NetworkUnavailable"))
-		up = is_string(json_member(one, "status"), "False");
+	if (!json_cut_begin(&cut, conditions, '['))
+		return false;
+	while (json_cut_element(&cut, &one)) {
+		struct json_field fields[] = { { .name = "type" }, { .name = "status" } };
+
+		if (json_cut_fields(one, fields, 2) &&
+		    bytes_are(fields[0].value, "\"NetworkUnavailable\""))
+			up = bytes_are(fields[1].value, "\"False\"");
+	}
 	return up;
 }
 
-static int take_node(const cJSON *json, struct kube_node *ret, struct err *err)
+static int take_node(struct bytes json, struct kube_node *ret, struct err *err)
 {
-	const cJSON *metadata = json_member(json, "metadata"),
-		    *status = json_member(json, "status");
-	int result = take_word(json_member(metadata, "name"), "metadata.name", ret->name,
-			       KUBE_NAME_MAX, err);
+	struct json_field node[] = { { .name = "metadata" }, { .name = "status" } };
+	struct json_field metadata[] = { { .name = "name" },
+					 { .name = "uid" },
+					 { .name = "resourceVersion" } };
+	struct json_field status[] = { { .name = "addresses" }, { .name = "conditions" } };
+	int result = cut_object(json, "the Node", node, 2, err);
 
+	/* What is not there, or no object, has no fields. */
+	(void)json_cut_fields(node[0].value, metadata, 3);
+	(void)json_cut_fields(node[1].value, status, 2);
 	if (result == 0)
-		result = take_word(json_member(metadata, "uid"), "metadata.uid", ret->uid,
-				   KUBE_UID_MAX, err);
+		result = take_word(metadata[0].value, "metadata.name", ret->name, KUBE_NAME_MAX,
+				   err);
 	if (result == 0)
-		result = take_word(json_member(metadata, "resourceVersion"),
-				   "metadata.resourceVersion", ret->version, KUBE_VERSION_MAX, err);
-	ret->address = find_address(status);
-	ret->network_up = find_network_up(status);
+		result = take_word(metadata[1].value, "metadata.uid", ret->uid, KUBE_UID_MAX, err);
+	if (result == 0)
+		result = take_word(metadata[2].value, "metadata.resourceVersion", ret->version,
+				   KUBE_VERSION_MAX, err);
+	ret->address = find_address(status[0].value);
+	ret->network_up = find_network_up(status[1].value);
 	return result;
 }
 
 /* ---- a page of a list */
 
-/* The members that count, each still as text; empty: it is not there. */
-struct page_parts {
-	struct bytes kind, metadata, items;
-};
-
-static bool is_key(struct bytes key, const char *name)
-{
-	return key.len == strlen(name) && memcmp(key.data, name, key.len) == 0;
-}
-
-static int cut_page(struct bytes json, struct page_parts *ret, struct err *err)
-{
-	struct bytes key, value;
-	struct json_cut cut;
-
-	if (!json_cut_begin(&cut, json, '{'))
-		return refuse(err, "the list", "a JSON object");
-	while (json_cut_member(&cut, &key, &value)) {
-		if (is_key(key, "kind"))
-			ret->kind = value;
-		else if (is_key(key, "metadata"))
-			ret->metadata = value;
-		else if (is_key(key, "items"))
-			ret->items = value;
-	}
-	if (!cut.whole)
-		return refuse(err, "the list", "a whole JSON object");
-	return is_key(ret->kind, "\"NodeList\"") ? 0 : refuse(err, "kind", "NodeList");
-}
-
 static int take_page_metadata(struct bytes json, struct kube_page *ret, struct err *err)
 {
-	cJSON *metadata = parse(json, "metadata", err);
-	const cJSON *next = json_member(metadata, "continue");
-	int result;
+	struct json_field metadata[] = { { .name = "resourceVersion" }, { .name = "continue" } };
+	struct bytes next;
+	int result = cut_object(json, "metadata", metadata, 2, err);
 
-	if (!metadata)
-		return -EBADMSG;
-	result = take_word(json_member(metadata, "resourceVersion"), "metadata.resourceVersion",
-			   ret->version, KUBE_VERSION_MAX, err);
-	if (result == 0 && next && !(cJSON_IsString(next) && is_string(next, "")))
+	if (result == 0)
+		result = take_word(metadata[0].value, "metadata.resourceVersion", ret->version,
+				   KUBE_VERSION_MAX, err);
+	next = metadata[1].value;
+	if (result == 0 && next.len > 0 && !bytes_are(next, "\"\""))
 		result = take_word(next, "metadata.continue", ret->next, KUBE_NEXT_MAX, err);
-	cJSON_Delete(metadata);
 	return result;
 }
 
@@ -167,17 +163,6 @@ static int count_items(struct bytes items, size_t *ret, struct err *err)
 	return cut.whole ? 0 : refuse(err, "items", "a whole array");
 }
 
-static int take_item(struct bytes item, size_t number, struct kube_node *ret, struct err *err)
-{
-	cJSON *json = parse(item, "it", err);
-	int result = json ? take_node(json, ret, err) : -EBADMSG;
-
-	if (result < 0)
-		err_wrap(err, "node %zu of the page", number);
-	cJSON_Delete(json);
-	return result;
-}
-
 static int take_items(struct bytes items, struct arena *arena, struct kube_page *ret,
 		      struct err *err)
 {
@@ -194,88 +179,94 @@ static int take_items(struct bytes items, struct arena *arena, struct kube_page 
 	(void)json_cut_begin(&cut, items, '[');
 	for (size_t i = 0; i < ret->n && result == 0; i++) {
 		(void)json_cut_element(&cut, &item);
-		result = take_item(item, i + 1, &ret->nodes[i], err);
+		result = take_node(item, &ret->nodes[i], err);
+		if (result < 0)
+			err_wrap(err, "item %zu of the page", i + 1);
 	}
 	return result;
 }
 
 int kube_page_decode(struct bytes json, struct arena *arena, struct kube_page *ret, struct err *err)
 {
-	struct page_parts parts = { 0 };
-	int result;
+	struct json_field page[] = { { .name = "kind" },
+				     { .name = "metadata" },
+				     { .name = "items" } };
+	int result = cut_object(json, "the list", page, 3, err);
 
 	*ret = (struct kube_page){ 0 };
-	if (json.len > KUBE_PAGE_MAX)
-		return err_set(err, EBADMSG, "it has %zu bytes, at most %d are allowed", json.len,
-			       KUBE_PAGE_MAX);
-	result = cut_page(json, &parts, err);
+	if (result == 0 && !bytes_are(page[0].value, "\"NodeList\""))
+		result = refuse(err, "kind", "NodeList");
 	if (result == 0)
-		result = take_page_metadata(parts.metadata, ret, err);
+		result = take_page_metadata(page[1].value, ret, err);
 	/* Go prints an empty list as null. */
-	if (result == 0 && !is_key(parts.items, "null"))
-		result = take_items(parts.items, arena, ret, err);
+	if (result == 0 && !bytes_are(page[2].value, "null"))
+		result = take_items(page[2].value, arena, ret, err);
 	return result;
 }
 
 /* ---- Status */
 
-static int take_status(const cJSON *json, struct kube_status *ret, struct err *err)
-{
-	const cJSON *code = json_member(json, "code");
-
-	if (!is_string(json_member(json, "kind"), "Status"))
-		return refuse(err, "kind", "Status");
-	*ret = (struct kube_status){ 0 };
-	if (cJSON_IsNumber(code) && code->valueint >= 100 && code->valueint < 600)
-		ret->code = (unsigned)code->valueint;
-	take_text(json_member(json, "reason"), ret->reason);
-	take_text(json_member(json, "message"), ret->message);
-	return 0;
-}
-
 int kube_status_decode(struct bytes json, struct kube_status *ret, struct err *err)
 {
-	cJSON *tree = parse(json, "the answer", err);
-	int result = tree ? take_status(tree, ret, err) : -EBADMSG;
+	struct json_field status[] = {
+		{ .name = "kind" }, { .name = "code" }, { .name = "reason" }, { .name = "message" }
+	};
+	int result = cut_object(json, "the answer", status, 4, err);
+	cJSON *code;
 
-	cJSON_Delete(tree);
-	return result;
+	*ret = (struct kube_status){ 0 };
+	if (result < 0)
+		return result;
+	if (!bytes_are(status[0].value, "\"Status\""))
+		return refuse(err, "kind", "Status");
+	code = parse(status[1].value);
+	if (cJSON_IsNumber(code) && code->valueint >= 100 && code->valueint < 600)
+		ret->code = (unsigned)code->valueint;
+	cJSON_Delete(code);
+	take_text(status[2].value, ret->reason);
+	take_text(status[3].value, ret->message);
+	return 0;
 }
 
 /* ---- a watch */
 
-static int take_event(const cJSON *json, struct kube_event *ret, struct err *err)
+static int take_bookmark(struct bytes metadata, struct kube_event *ret, struct err *err)
 {
-	const cJSON *type = json_member(json, "type"), *object = json_member(json, "object");
-	bool bookmark = is_string(type, "BOOKMARK");
+	struct json_field version = { .name = "resourceVersion" };
 
-	*ret = (struct kube_event){ .type = KUBE_EVENT_THERE };
-	if (is_string(type, "ERROR")) {
+	ret->type = KUBE_EVENT_BOOKMARK;
+	(void)json_cut_fields(metadata, &version, 1);
+	return take_word(version.value, "metadata.resourceVersion", ret->node.version,
+			 KUBE_VERSION_MAX, err);
+}
+
+static int take_event(struct bytes type, struct bytes json, struct kube_event *ret, struct err *err)
+{
+	struct json_field object[] = { { .name = "kind" }, { .name = "metadata" } };
+
+	if (bytes_are(type, "\"ERROR\"")) {
 		ret->type = KUBE_EVENT_ERROR;
-		return take_status(object, &ret->status, err);
+		return kube_status_decode(json, &ret->status, err);
 	}
-	if (!is_string(json_member(object, "kind"), "Node"))
+	(void)json_cut_fields(json, object, 2);
+	if (!bytes_are(object[0].value, "\"Node\""))
 		return refuse(err, "object.kind", "Node");
-	if (bookmark) {
-		ret->type = KUBE_EVENT_BOOKMARK;
-		return take_word(json_member(json_member(object, "metadata"), "resourceVersion"),
-				 "metadata.resourceVersion", ret->node.version, KUBE_VERSION_MAX,
-				 err);
-	}
-	if (is_string(type, "DELETED"))
+	if (bytes_are(type, "\"BOOKMARK\""))
+		return take_bookmark(object[1].value, ret, err);
+	if (bytes_are(type, "\"DELETED\""))
 		ret->type = KUBE_EVENT_DELETED;
-	else if (!is_string(type, "ADDED") && !is_string(type, "MODIFIED"))
+	else if (!bytes_are(type, "\"ADDED\"") && !bytes_are(type, "\"MODIFIED\""))
 		return refuse(err, "type", "ADDED, MODIFIED, DELETED, BOOKMARK or ERROR");
-	return take_node(object, &ret->node, err);
+	return take_node(json, &ret->node, err);
 }
 
 int kube_event_decode(struct bytes line, struct kube_event *ret, struct err *err)
 {
-	cJSON *json = parse(line, "the event", err);
-	int result = json ? take_event(json, ret, err) : -EBADMSG;
+	struct json_field event[] = { { .name = "type" }, { .name = "object" } };
+	int result = cut_object(line, "the event", event, 2, err);
 
-	cJSON_Delete(json);
-	return result;
+	*ret = (struct kube_event){ .type = KUBE_EVENT_THERE };
+	return result < 0 ? result : take_event(event[0].value, event[1].value, ret, err);
 }
 
 /* ---- the ConfigMap */
@@ -300,27 +291,43 @@ static bool parse_uuid(const char *text, uint8_t ret[static 16])
 	return text_parse_hex(digits, ret, 16, NULL) == 0;
 }
 
-static int take_founding(const cJSON *json, struct kube_founding *ret, struct err *err)
+static bool take_uuid(struct bytes value, uint8_t ret[static 16])
 {
-	const cJSON *data = json_member(json, "data");
+	cJSON *json = parse(value);
+	bool good = parse_uuid(string_of(json), ret);
 
-	if (!is_string(json_member(json, "kind"), "ConfigMap"))
-		return refuse(err, "kind", "ConfigMap");
-	if (!parse_uuid(string_of(json_member(data, "cluster")), ret->cluster))
-		return refuse(err, "data.cluster",
-			      "a UUID like 6ba7b810-9dad-41d1-80b4-00c04fd430c8");
-	if (text_parse_hex(string_of(json_member(data, "founder")), ret->founder, 16, NULL) < 0)
-		return refuse(err, "data.founder", "32 hex digits, the uid of an agent");
-	return take_word(json_member(data, "node"), "data.node", ret->node, KUBE_NAME_MAX, err);
+	cJSON_Delete(json);
+	return good;
+}
+
+static bool take_uid(struct bytes value, uint8_t ret[static 16])
+{
+	cJSON *json = parse(value);
+	bool good = text_parse_hex(string_of(json), ret, 16, NULL) == 0;
+
+	cJSON_Delete(json);
+	return good;
 }
 
 int kube_founding_decode(struct bytes json, struct kube_founding *ret, struct err *err)
 {
-	cJSON *tree = parse(json, "the ConfigMap", err);
-	int result = tree ? take_founding(tree, ret, err) : -EBADMSG;
+	struct json_field map[] = { { .name = "kind" }, { .name = "data" } };
+	struct json_field data[] = { { .name = "cluster" },
+				     { .name = "founder" },
+				     { .name = "node" } };
+	int result = cut_object(json, "the ConfigMap", map, 2, err);
 
-	cJSON_Delete(tree);
-	return result;
+	if (result < 0)
+		return result;
+	if (!bytes_are(map[0].value, "\"ConfigMap\""))
+		return refuse(err, "kind", "ConfigMap");
+	(void)json_cut_fields(map[1].value, data, 3);
+	if (!take_uuid(data[0].value, ret->cluster))
+		return refuse(err, "data.cluster",
+			      "a UUID like 6ba7b810-9dad-41d1-80b4-00c04fd430c8");
+	if (!take_uid(data[1].value, ret->founder))
+		return refuse(err, "data.founder", "32 hex digits, the uid of an agent");
+	return take_word(data[2].value, "data.node", ret->node, KUBE_NAME_MAX, err);
 }
 
 /* ---- what is written */

@@ -1,24 +1,29 @@
 #pragma once
 /*
  * What the API server of Kubernetes says -> plain structs, and the two objects that weft-kube
- * writes -> JSON. Bounded in bytes, depth and number; of a Node only what Weft needs is kept.
+ * writes -> JSON. Bounded in bytes and number.
  *
- * What cannot be read is refused whole, never left out: a Node that is missing in a list is a node
- * that was deleted.
+ * Of each object only the fields that Weft needs are read. All else is passed over unread, whatever
+ * it is: anybody who may annotate one Node could otherwise blind every node of the cluster with
+ * text that is legal there and not here.
+ *
+ * Where a field that is needed cannot be read, the whole is refused and nothing left out: a Node
+ * that is missing in a list is a node that was deleted.
  */
 #include "base/arena.h"
 #include "base/bytes.h"
 #include "base/err.h"
 
 enum {
-	KUBE_NAME_MAX = 253,       /* a DNS subdomain */
-	KUBE_UID_MAX = 64,         /* 36 of them are used */
-	KUBE_VERSION_MAX = 63,     /* a resourceVersion: opaque, 20 digits today */
-	KUBE_NEXT_MAX = 4095,      /* the token of a list's next page */
-	KUBE_TEXT_MAX = 255,       /* a sentence of the API server's */
-	KUBE_PAGE_MAX = 16 << 20,  /* bytes of one page of a list */
-	KUBE_OBJECT_MAX = 1 << 20, /* bytes of one object, one line of a watch among them */
-	KUBE_LIST_MAX = 16384,     /* nodes of a cluster */
+	KUBE_NAME_MAX = 253,   /* a DNS subdomain */
+	KUBE_UID_MAX = 64,     /* 36 of them are used */
+	KUBE_VERSION_MAX = 63, /* a resourceVersion: opaque, 20 digits today */
+	KUBE_NEXT_MAX = 4095,  /* the token of a list's next page */
+	KUBE_TEXT_MAX = 255,   /* a sentence of the API server's */
+	/* Bytes of an answer, and of a watch's line. etcd takes objects of 1.5 MiB, and a control
+	 * character is one byte there and six here. */
+	KUBE_ANSWER_MAX = 16 << 20,
+	KUBE_LIST_MAX = 16384, /* nodes of a cluster */
 };
 
 struct kube_node {

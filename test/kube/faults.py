@@ -190,6 +190,50 @@ def tell_memory(cluster):
 
 # ---- nodes
 
+ODD = "weft.test/odd"
+
+
+def odd_node(cluster, node):
+    """Anybody with a kubelet's rights may do this to their own Node: text with a NUL, and more than
+    a megabyte of JSON. Nobody's weft-kube may mind, neither in its watch nor in its list."""
+    names = sorted(n.name for n in cluster.nodes)
+    annotate(cluster, node, "a\0" + "\1" * 200_000)
+    try:
+        before = weft.agent_pods(cluster)
+        roll(cluster)
+        must(not {p["metadata"]["uid"] for p in before.values()}
+             & {p["metadata"]["uid"] for p in weft.agent_pods(cluster).values()},
+             "a pod of Weft is still the one before the roll")
+        for name, log in weft.logs(cluster, "weft-kube").items():
+            must(f"{len(names)} nodes in the API server's list" in log,
+                 f"weft-kube on {name} has not read the list: {log[-500:]}")
+            must("cannot be read" not in log, f"weft-kube on {name}: {log[-500:]}")
+        annotate(cluster, node, "b\0")
+        must_hear_of_changes(cluster)
+    finally:
+        annotate(cluster, node, None)
+
+
+def annotate(cluster, node, text):
+    patch = json.dumps({"metadata": {"annotations": {ODD: text}}})
+    cluster.kubectl("patch", "node", node.name, "--type=merge", "--patch-file=/dev/stdin",
+                    stdin=patch)
+
+
+def must_hear_of_changes(cluster):
+    """A Node that comes and goes, in the logs of all."""
+    name = "passing"
+    cluster.kubectl("create", "-f", "-", stdin=json.dumps(
+        {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}))
+    cluster.kubectl("delete", "node", name)
+
+    def heard():
+        deaf = [node for node, log in weft.logs(cluster, "weft-kube").items()
+                if f"node {name} was deleted" not in log]
+        return not deaf or NotYet(f"not on {', '.join(sorted(deaf))}")
+    wait_until(heard, CHANGE_S, f"{name} seen by each weft-kube")
+
+
 def take_node(cluster, node):
     """Its kubelet is away and the Node is deleted; the machine runs on."""
     node.daemons["kubelet"].kill()

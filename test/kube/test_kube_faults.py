@@ -23,6 +23,7 @@ def test():
         pair = suite.clients["n1"], suite.clients["n3"]
         suite.check("agents die and are replaced", faults.agents_die, cluster, *pair)
         n3 = cluster.node("n3")
+        suite.check("a Node with odd contents", faults.odd_node, cluster, cluster.node("n2"))
         suite.check("a node registers again at once", faults.register_again, suite, n3)
         faults.take_node(cluster, n3)
         suite.check(f"{PODS} pods come and go", faults.churn, cluster, PODS)

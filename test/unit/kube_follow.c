@@ -350,14 +350,14 @@ static void nonsense(const char *text, const char *words)
 
 static void lists_anew_after_nonsense(void)
 {
-	static char line[KUBE_OBJECT_MAX + 2];
+	static char line[KUBE_ANSWER_MAX + 2];
 
 	nonsense("nonsense\n", "cannot be read");
 	nonsense(EVENT("ADDED", "{}"), "object.kind: expected Node");
 	nonsense(EVENT("ERROR", "{\"kind\":\"Status\",\"code\":403,\"message\":\"no more\"}"),
 		 "(403: no more)");
 	memset(line, 'x', sizeof(line) - 1);
-	nonsense(line, "a line of more than 1048576 bytes");
+	nonsense(line, "a line of more than 16777216 bytes");
 }
 
 static void a_watch_that_is_refused(void)
@@ -461,8 +461,32 @@ static void each_way_a_list_fails(void)
 	list_fails(REPLY_ANSWERED, 302, "", TROUBLE_STRANGE);
 	list_fails(REPLY_CUT, 200, "", TROUBLE_AWAY);
 	list_fails(REPLY_SILENT, 200, "", TROUBLE_AWAY);
-	list_fails(REPLY_TOO_LONG, 200, "", TROUBLE_STRANGE);
 	list_fails(REPLY_UNREACHABLE, 0, "", TROUBLE_AWAY);
+}
+
+/* Nodes so large that a page of the usual number is too much: not one of them is left out. */
+static void asks_for_fewer_when_they_are_large(void)
+{
+	static const char *const limits[] = { "limit=100&", "limit=50&", "limit=25&", "limit=12&",
+					      "limit=6&",   "limit=3&",  "limit=1&" };
+	enum { N = sizeof(limits) / sizeof(limits[0]) };
+
+	begin();
+	wait_for_request();
+	answer(200, PAGE("1", "second", NODE("n1", "u1", "1", "")));
+	for (size_t i = 0; i < N; i++) {
+		wait_for_request();
+		asks_for(limits[i]);
+		asks_for("continue=second");
+		CHECK_INT(follow.trouble.kind, TROUBLE_NONE);
+		ends(REPLY_TOO_LONG, 200);
+	}
+	CHECK_INT(follow.trouble.kind, TROUBLE_STRANGE);
+	wait_for_request();
+	answer(200, PAGE("1", "", NODE("n2", "u2", "2", "")));
+	CHECK_UINT(nodes_count(&follow.held), 2);
+	CHECK_INT(follow.trouble.kind, TROUBLE_NONE);
+	end();
 }
 
 /* As many in one page as there may be, in the second one more. */
@@ -511,6 +535,7 @@ int main(void)
 	RUN(goes_on_when_the_api_server_was_away);
 	RUN(lists_at_once_when_it_was_away_for_long);
 	RUN(each_way_a_list_fails);
+	RUN(asks_for_fewer_when_they_are_large);
 	RUN(takes_no_more_nodes_than_it_may);
 	return check_report();
 }

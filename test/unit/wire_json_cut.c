@@ -128,6 +128,26 @@ static void a_million_open_brackets(void)
 	free(text);
 }
 
+static void fields_are(const char *text, bool whole, const char *a, const char *b)
+{
+	struct json_field fields[] = { { "a", text_of("before") }, { "b", text_of("before") } };
+
+	if (!CHECK_INT(json_cut_fields(text_of(text), fields, 2), whole) ||
+	    !CHECK_STR(show(fields[0].value), a) || !CHECK_STR(show(fields[1].value), b))
+		printf("  of %s\n", text);
+}
+
+static void cuts_fields(void)
+{
+	fields_are("{}", true, "", "");
+	fields_are("{\"b\": {\"a\":1} ,\"c\":[]}", true, "", "{\"a\":1}");
+	fields_are("{\"a\":1,\"b\":null,\"a\":2}", true, "2", "null");
+	fields_are("{\"a\":1,\"b\":2", false, "", "");
+	fields_are("{\"a\":1} 2", false, "", "");
+	fields_are("[\"a\"]", false, "", "");
+	fields_are("", false, "", "");
+}
+
 int main(void)
 {
 	RUN(cuts_arrays);
@@ -136,5 +156,6 @@ int main(void)
 	RUN(does_not_look_inside);
 	RUN(begins_only_where_it_may);
 	RUN(a_million_open_brackets);
+	RUN(cuts_fields);
 	return check_report();
 }

@@ -408,14 +408,16 @@ static void env_name(const struct flag *flag, char ret[ENV_NAME_MAX])
 		ret[i] = ret[i] == '-' ? '_' : (char)toupper((unsigned char)ret[i]);
 }
 
-static const char *flag_name(size_t i)
+static const char *flag_name(const void *table, size_t i)
 {
-	return flags[i].name;
+	const struct flag *all = table;
+
+	return all[i].name;
 }
 
 static int unknown(const char *name, size_t len, struct err *err)
 {
-	size_t nearest = guess_name(name, len, N_FLAGS, flag_name);
+	size_t nearest = guess_name(name, len, flags, N_FLAGS, flag_name);
 
 	if (nearest < N_FLAGS)
 		return err_set(err, EINVAL, "there is no --%.*s; did you mean --%s?", (int)len,

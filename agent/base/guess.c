@@ -33,13 +33,13 @@ static size_t distance(const char *a, size_t a_len, const char *b, size_t b_len)
 	return d[a_len][b_len];
 }
 
-static size_t guess_beginning(const char *typed, size_t len, size_t n,
-			      const char *(*name)(size_t i))
+static size_t guess_beginning(const char *typed, size_t len, const void *table, size_t n,
+			      const char *(*name)(const void *table, size_t i))
 {
 	size_t found = n;
 
 	for (size_t i = 0; i < n && len >= BEGINNING_MIN; i++) {
-		if (strncmp(typed, name(i), len) != 0)
+		if (strncmp(typed, name(table, i), len) != 0)
 			continue;
 		if (found != n)
 			return n; /* it may be either */
@@ -48,18 +48,20 @@ static size_t guess_beginning(const char *typed, size_t len, size_t n,
 	return found;
 }
 
-size_t guess_name(const char *typed, size_t len, size_t n, const char *(*name)(size_t i))
+size_t guess_name(const char *typed, size_t len, const void *table, size_t n,
+		  const char *(*name)(const void *table, size_t i))
 {
-	size_t found = guess_beginning(typed, len, n, name), fewest = WORD_MAX;
+	size_t found = guess_beginning(typed, len, table, n, name), fewest = WORD_MAX;
 
 	if (found != n || len > WORD_MAX)
 		return found;
 	for (size_t i = 0; i < n; i++) {
-		size_t name_len = strlen(name(i)), longer = len > name_len ? len : name_len, faults;
+		const char *meant = name(table, i);
+		size_t name_len = strlen(meant), longer = len > name_len ? len : name_len, faults;
 
 		if (name_len > WORD_MAX)
 			continue;
-		faults = distance(typed, len, name(i), name_len);
+		faults = distance(typed, len, meant, name_len);
 		if (faults * LETTERS_A_FAULT > longer || faults >= fewest)
 			continue;
 		fewest = faults;

@@ -4,7 +4,8 @@
 
 #include <stddef.h>
 
-/* Which of the names 0..n-1 is near to the `len` bytes at `typed`: it begins with them and no other
- * does, or at most a third of the letters of the longer one is put in, left out, replaced or
+/* Which of a table's names 0..n-1 is near to the `len` bytes at `typed`: it begins with them and no
+ * other does, or at most a third of the letters of the longer one is put in, left out, replaced or
  * swapped with a neighbour. Returns n when none is. */
-size_t guess_name(const char *typed, size_t len, size_t n, const char *(*name)(size_t i));
+size_t guess_name(const char *typed, size_t len, const void *table, size_t n,
+		  const char *(*name)(const void *table, size_t i));

@@ -68,9 +68,11 @@ static void print_help(const struct verb *verb)
 	       verb->options & VERB_IFNAME ? " [--ifname NAME]" : "", verb->help);
 }
 
-static const char *verb_name(size_t i)
+static const char *verb_name(const void *table, size_t i)
 {
-	return verbs[i]->name;
+	const struct verb *const *all = table;
+
+	return all[i]->name;
 }
 
 /* NULL after having said that there is none. */
@@ -81,7 +83,7 @@ static const struct verb *verb_find(const char *word)
 	for (size_t i = 0; i < N_VERBS; i++)
 		if (strcmp(verbs[i]->name, word) == 0)
 			return verbs[i];
-	nearest = guess_name(word, strlen(word), N_VERBS, verb_name);
+	nearest = guess_name(word, strlen(word), verbs, N_VERBS, verb_name);
 	if (nearest < N_VERBS)
 		fprintf(stderr, "weftctl: there is no '%.80s'; did you mean 'weftctl %s'?\n", word,
 			verbs[nearest]->name);
@@ -100,15 +102,17 @@ static enum exit_status read_output(const char *form, bool *ret_json)
 	return EXIT_USAGE;
 }
 
-static const char *option_name(size_t i)
+static const char *option_name(const void *table, size_t i)
 {
-	return options[i].name;
+	const struct option *all = table;
+
+	return all[i].name;
 }
 
 static void say_unknown(const char *name)
 {
 	size_t len = strcspn(name, "=");
-	size_t nearest = guess_name(name, len, N_OPTIONS, option_name);
+	size_t nearest = guess_name(name, len, options, N_OPTIONS, option_name);
 
 	if (nearest < N_OPTIONS)
 		fprintf(stderr, "weftctl: there is no --%.*s; did you mean --%s?\n", (int)len, name,

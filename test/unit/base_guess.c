@@ -11,14 +11,16 @@ static const char *const names[] = {
 
 enum { N_NAMES = sizeof(names) / sizeof(names[0]) };
 
-static const char *name_at(size_t i)
+static const char *name_at(const void *table, size_t i)
 {
-	return names[i];
+	const char *const *all = table;
+
+	return all[i];
 }
 
 static const char *guess(const char *typed)
 {
-	size_t i = guess_name(typed, strlen(typed), N_NAMES, name_at);
+	size_t i = guess_name(typed, strlen(typed), names, N_NAMES, name_at);
 
 	return i < N_NAMES ? names[i] : "nothing";
 }
@@ -50,7 +52,7 @@ static void far_ones(void)
 
 static void only_the_bytes_given(void)
 {
-	CHECK_UINT(guess_name("init=alone", 4, N_NAMES, name_at), 1);
+	CHECK_UINT(guess_name("init=alone", 4, names, N_NAMES, name_at), 1);
 }
 
 int main(void)

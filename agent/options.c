@@ -13,26 +13,9 @@
 
 enum { ENV_NAME_MAX = 40, RANGE_LEN_MIN = 12, RANGE_LEN_MAX = 24 };
 
+#define NAME_LETTERS TEXT_ALNUM "-_."
+
 /* ---- values */
-
-static int expected(struct err *err, const char *what, const char *text)
-{
-	return err_set(err, EINVAL, "expected %s, got '%.80s'", what, text);
-}
-
-static int parse_switch(const char *text, bool *ret, struct err *err)
-{
-	static const char *const yes[] = { "yes", "on", "true", "1" };
-	static const char *const no[] = { "no", "off", "false", "0" };
-
-	for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
-		if (strcmp(text, yes[i]) == 0 || strcmp(text, no[i]) == 0) {
-			*ret = strcmp(text, yes[i]) == 0;
-			return 0;
-		}
-	}
-	return expected(err, "on or off", text);
-}
 
 static int parse_u32(const char *text, uint64_t min, uint64_t max, uint32_t *ret, struct err *err)
 {
@@ -54,70 +37,35 @@ static int parse_port(const char *text, uint16_t *ret, struct err *err)
 	return result;
 }
 
-/* Copy a text of 1..max bytes, all of them letters, digits or among `also`. */
-static int parse_word(const char *text, char *ret, size_t max, const char *also, const char *what,
-		      struct err *err)
-{
-	size_t len = strlen(text);
-
-	if (len == 0 || len > max)
-		return expected(err, what, text);
-	for (size_t i = 0; i < len; i++)
-		if (!isalnum((unsigned char)text[i]) && !strchr(also, text[i]))
-			return expected(err, what, text);
-	memcpy(ret, text, len + 1);
-	return 0;
-}
-
-static int parse_path(const char *text, char *ret, struct err *err)
-{
-	size_t len = strlen(text);
-
-	if (text[0] != '/' || len > OPTIONS_PATH_MAX)
-		return expected(err, "an absolute path of at most 200 bytes", text);
-	while (len > 1 && text[len - 1] == '/')
-		len--;
-	memcpy(ret, text, len);
-	ret[len] = '\0';
-	return 0;
-}
-
 /* ---- one function per flag */
 
 static int set_name(struct options *o, const char *text, struct err *err)
 {
-	return parse_word(text, o->name, NAME_LEN_MAX, ".-_",
-			  "a node name of letters, digits, '-', '_' and '.'", err);
+	return text_parse_word(text, o->name, NAME_LEN_MAX, NAME_LETTERS,
+			       "a node name of letters, digits, '-', '_' and '.'", err);
 }
 
 static int set_cluster(struct options *o, const char *text, struct err *err)
 {
-	return parse_word(text, o->cluster, OPTIONS_CLUSTER_MAX, ".-_",
-			  "at most 63 letters, digits, '-', '_' and '.'", err);
+	return text_parse_word(text, o->cluster, OPTIONS_CLUSTER_MAX, NAME_LETTERS,
+			       "at most 63 letters, digits, '-', '_' and '.'", err);
 }
 
 static int set_init(struct options *o, const char *text, struct err *err)
 {
 	o->init_alone = strcmp(text, "alone") == 0;
 	o->init = true;
-	if (o->init_alone || parse_switch(text, &o->init, NULL) == 0)
+	if (o->init_alone || text_parse_switch(text, &o->init, NULL) == 0)
 		return 0;
-	return expected(err, "nothing, or 'alone'", text);
+	return text_refuse(err, "nothing, or 'alone'", text);
 }
 
 static int set_auth(struct options *o, const char *text, struct err *err)
 {
 	if (strcmp(text, "none") != 0)
-		return expected(err, "'none', which is all there is yet", text);
+		return text_refuse(err, "'none', which is all there is yet", text);
 	o->auth_none = true;
 	return 0;
-}
-
-static bool is_name(const char *text)
-{
-	char name[NAME_LEN_MAX + 1];
-
-	return parse_word(text, name, NAME_LEN_MAX, ".-_", "", NULL) == 0;
 }
 
 /* NAME or NAME:PORT; addresses are told apart before. */
@@ -130,10 +78,7 @@ static bool split_name(char *text, struct peer_name *ret)
 		if (parse_port(colon + 1, &ret->port, NULL) < 0)
 			return false;
 	}
-	if (!is_name(text))
-		return false;
-	memcpy(ret->host, text, strlen(text) + 1);
-	return true;
+	return text_parse_word(text, ret->host, NAME_LEN_MAX, NAME_LETTERS, "", NULL) == 0;
 }
 
 /* False: a name, or nothing that could be a peer. ret->host stays empty for what is IPv6. */
@@ -159,12 +104,13 @@ static int add_peer(struct options *o, const char *text, size_t len, struct err 
 	snprintf(one, sizeof(one), "%.*s", (int)len, text);
 	memcpy(shown, one, sizeof(shown));
 	if (len >= sizeof(one) || (!split_address(one, &peer) && !split_name(one, &peer)))
-		return expected(err,
-				"an address or a name, with or without a port, like 192.0.2.7 or "
-				"node1:6785",
-				shown);
+		return text_refuse(
+			err,
+			"an address or a name, with or without a port, like 192.0.2.7 or "
+			"node1:6785",
+			shown);
 	if (!peer.host[0])
-		return expected(err, "an IPv4 address (IPv6 is not carried yet)", shown);
+		return text_refuse(err, "an IPv4 address (IPv6 is not carried yet)", shown);
 	o->peers = vec_reserve(o->peers, &o->cap_peers, o->n_peers + 1, sizeof(*o->peers));
 	o->peers[o->n_peers++] = peer;
 	return 0;
@@ -192,9 +138,9 @@ static int set_range(struct options *o, const char *text, struct err *err)
 	if (result < 0)
 		return result;
 	if (range.len < RANGE_LEN_MIN || range.len > RANGE_LEN_MAX)
-		return expected(err, "a range between a /12 and a /24", text);
+		return text_refuse(err, "a range between a /12 and a /24", text);
 	if (range.ip >> 24 == 0 || range.ip >> 24 == 127 || range.ip >> 28 >= 14)
-		return expected(err, "addresses that pods can have", text);
+		return text_refuse(err, "addresses that pods can have", text);
 	o->range = range;
 	return 0;
 }
@@ -229,20 +175,20 @@ static int set_iface(struct options *o, const char *text, struct err *err)
 	size_t len = strlen(text);
 
 	if (len == 0 || len > IFNAME_LEN_MAX || strpbrk(text, "/ \t\n"))
-		return expected(err, "a network interface like eth0", text);
+		return text_refuse(err, "a network interface like eth0", text);
 	memcpy(o->iface, text, len + 1);
 	return 0;
 }
 
 static int set_masquerade(struct options *o, const char *text, struct err *err)
 {
-	return parse_switch(text, &o->masquerade, err);
+	return text_parse_switch(text, &o->masquerade, err);
 }
 
 static int set_no_masquerade_nodes(struct options *o, const char *text, struct err *err)
 {
 	bool no = false;
-	int result = parse_switch(text, &no, err);
+	int result = text_parse_switch(text, &no, err);
 
 	if (result == 0)
 		o->masquerade_nodes = !no;
@@ -251,18 +197,18 @@ static int set_no_masquerade_nodes(struct options *o, const char *text, struct e
 
 static int set_allow_overlap(struct options *o, const char *text, struct err *err)
 {
-	return parse_switch(text, &o->allow_overlap, err);
+	return text_parse_switch(text, &o->allow_overlap, err);
 }
 
 static int set_node_ref(struct options *o, const char *text, struct err *err)
 {
-	return parse_word(text, o->node_ref, NODE_REF_MAX, ".-_:/",
-			  "at most 64 letters, digits and '-', '_', '.', ':', '/'", err);
+	return text_parse_word(text, o->node_ref, NODE_REF_MAX, NAME_LETTERS ":/",
+			       "at most 64 letters, digits and '-', '_', '.', ':', '/'", err);
 }
 
 static int set_kube(struct options *o, const char *text, struct err *err)
 {
-	return parse_switch(text, &o->kube, err);
+	return text_parse_switch(text, &o->kube, err);
 }
 
 static int set_kube_group(struct options *o, const char *text, struct err *err)
@@ -280,23 +226,23 @@ static int set_metrics_address(struct options *o, const char *text, struct err *
 	if (text_parse_endpoint(text, OPTIONS_METRICS_PORT, at->ip, &at->ip_len, &at->port, NULL) ==
 	    0)
 		return 0;
-	return expected(err, "off, or an address with or without a port, like 127.0.0.1:6786",
-			text);
+	return text_refuse(err, "off, or an address with or without a port, like 127.0.0.1:6786",
+			   text);
 }
 
 static int set_cni_bin_dir(struct options *o, const char *text, struct err *err)
 {
-	return parse_path(text, o->cni_bin_dir, err);
+	return text_parse_path(text, o->cni_bin_dir, OPTIONS_PATH_MAX, err);
 }
 
 static int set_cni_conf_dir(struct options *o, const char *text, struct err *err)
 {
-	return parse_path(text, o->cni_conf_dir, err);
+	return text_parse_path(text, o->cni_conf_dir, OPTIONS_PATH_MAX, err);
 }
 
 static int set_cni_shim(struct options *o, const char *text, struct err *err)
 {
-	return parse_path(text, o->cni_shim, err);
+	return text_parse_path(text, o->cni_shim, OPTIONS_PATH_MAX, err);
 }
 
 static int set_reset(struct options *o, const char *text, struct err *err)
@@ -305,21 +251,21 @@ static int set_reset(struct options *o, const char *text, struct err *err)
 
 	if (strcmp(text, "stay") == 0)
 		o->reset = RESET_AND_STAY;
-	else if (parse_switch(text, &yes, NULL) == 0)
+	else if (text_parse_switch(text, &yes, NULL) == 0)
 		o->reset = yes ? RESET_AND_END : RESET_NO;
 	else
-		return expected(err, "nothing, or 'stay'", text);
+		return text_refuse(err, "nothing, or 'stay'", text);
 	return 0;
 }
 
 static int set_state(struct options *o, const char *text, struct err *err)
 {
-	return parse_path(text, o->state, err);
+	return text_parse_path(text, o->state, OPTIONS_PATH_MAX, err);
 }
 
 static int set_run(struct options *o, const char *text, struct err *err)
 {
-	return parse_path(text, o->run, err);
+	return text_parse_path(text, o->run, OPTIONS_PATH_MAX, err);
 }
 
 static int set_log_level(struct options *o, const char *text, struct err *err)
@@ -330,7 +276,7 @@ static int set_log_level(struct options *o, const char *text, struct err *err)
 static int set_log_time(struct options *o, const char *text, struct err *err)
 {
 	bool on = false;
-	int result = parse_switch(text, &on, err);
+	int result = text_parse_switch(text, &on, err);
 
 	if (result == 0)
 		o->log_time = on ? LOG_TIME_ON : LOG_TIME_OFF;
@@ -339,12 +285,12 @@ static int set_log_time(struct options *o, const char *text, struct err *err)
 
 static int set_help(struct options *o, const char *text, struct err *err)
 {
-	return parse_switch(text, &o->help, err);
+	return text_parse_switch(text, &o->help, err);
 }
 
 static int set_version(struct options *o, const char *text, struct err *err)
 {
-	return parse_switch(text, &o->version, err);
+	return text_parse_switch(text, &o->version, err);
 }
 
 /* ---- the flags */

@@ -185,12 +185,12 @@ bool text_is_name(const char *text, size_t max)
 	return len > 0 && text[len] == '\0';
 }
 
-/* ---- parsing: each take_ moves *at beyond what it took, or returns false */
-
-static int refuse(struct err *err, const char *expected, const char *text)
+int text_refuse(struct err *err, const char *expected, const char *text)
 {
 	return err_set(err, EINVAL, "expected %s, got '%.80s'", expected, text);
 }
+
+/* ---- parsing: each take_ moves *at beyond what it took, or returns false */
 
 static bool take_char(const char **at, char c)
 {
@@ -324,7 +324,7 @@ int text_parse_ip4(const char *text, uint32_t *ret, struct err *err)
 	uint32_t ip;
 
 	if (!take_ip4(&at, &ip) || *at != '\0')
-		return refuse(err, "an IPv4 address like 192.0.2.7", text);
+		return text_refuse(err, "an IPv4 address like 192.0.2.7", text);
 	*ret = ip;
 	return 0;
 }
@@ -335,7 +335,7 @@ int text_parse_ip6(const char *text, uint8_t ret[static 16], struct err *err)
 	uint8_t ip[16];
 
 	if (!take_ip6(&at, ip) || *at != '\0')
-		return refuse(err, "an IPv6 address like 2001:db8::7", text);
+		return text_refuse(err, "an IPv6 address like 2001:db8::7", text);
 	memcpy(ret, ip, sizeof(ip));
 	return 0;
 }
@@ -348,7 +348,7 @@ int text_parse_prefix(const char *text, uint32_t *ret_ip, uint8_t *ret_len, stru
 
 	if (!take_ip4(&at, &ip) || !take_char(&at, '/') || !take_decimal(&at, 32, &len) ||
 	    *at != '\0')
-		return refuse(err, "a range like 10.32.0.0/12", text);
+		return text_refuse(err, "a range like 10.32.0.0/12", text);
 	mask = len == 0 ? 0 : ~UINT32_C(0) << (32 - len);
 	if ((ip & ~mask) != 0)
 		return err_set(err, EINVAL, "expected the first address of the range, %s, got '%s'",
@@ -390,10 +390,10 @@ int text_parse_endpoint(const char *text, uint16_t default_port, uint8_t ret_ip[
 	if (!is_4) {
 		port = default_port;
 		if (!parse_endpoint6(text, ip, &port))
-			return refuse(err,
-				      "an address with or without a port, like 192.0.2.7, "
-				      "192.0.2.7:6785 or [2001:db8::7]:6785",
-				      text);
+			return text_refuse(err,
+					   "an address with or without a port, like 192.0.2.7, "
+					   "192.0.2.7:6785 or [2001:db8::7]:6785",
+					   text);
 	}
 	memcpy(ret_ip, ip, sizeof(ip));
 	*ret_ip_len = is_4 ? 4 : 16;
@@ -408,9 +408,9 @@ int text_parse_mac(const char *text, uint8_t ret[static 6], struct err *err)
 
 	for (size_t i = 0; i < 6; i++)
 		if ((i > 0 && !take_char(&at, ':')) || !take_byte(&at, &mac[i]))
-			return refuse(err, "a MAC address like 02:00:5e:10:00:07", text);
+			return text_refuse(err, "a MAC address like 02:00:5e:10:00:07", text);
 	if (*at != '\0')
-		return refuse(err, "a MAC address like 02:00:5e:10:00:07", text);
+		return text_refuse(err, "a MAC address like 02:00:5e:10:00:07", text);
 	memcpy(ret, mac, sizeof(mac));
 	return 0;
 }
@@ -440,5 +440,45 @@ int text_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *re
 		return err_set(err, EINVAL, "expected a number from %llu to %llu, got '%.80s'",
 			       (unsigned long long)min, (unsigned long long)max, text);
 	*ret = value;
+	return 0;
+}
+
+int text_parse_switch(const char *text, bool *ret, struct err *err)
+{
+	static const char *const yes[] = { "yes", "on", "true", "1" };
+	static const char *const no[] = { "no", "off", "false", "0" };
+
+	for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
+		if (strcmp(text, yes[i]) == 0 || strcmp(text, no[i]) == 0) {
+			*ret = strcmp(text, yes[i]) == 0;
+			return 0;
+		}
+	}
+	return text_refuse(err, "on or off", text);
+}
+
+int text_parse_word(const char *text, char *ret, size_t max, const char *letters,
+		    const char *expected, struct err *err)
+{
+	size_t len = strspn(text, letters);
+
+	if (len == 0 || len > max || text[len] != '\0')
+		return text_refuse(err, expected, text);
+	memcpy(ret, text, len + 1);
+	return 0;
+}
+
+int text_parse_path(const char *text, char *ret, size_t max, struct err *err)
+{
+	size_t len = strlen(text);
+
+	if (text[0] != '/' || len > max)
+		return err_set(err, EINVAL,
+			       "expected an absolute path of at most %zu bytes, got '%.80s'", max,
+			       text);
+	while (len > 1 && text[len - 1] == '/')
+		len--;
+	memcpy(ret, text, len);
+	ret[len] = '\0';
 	return 0;
 }

@@ -43,6 +43,9 @@ const char *text_hex(char *buf, const void *data, size_t len);
 /* Fit to be a key and to stand in a log line: 1..max printable ASCII characters, no blank. */
 bool text_is_name(const char *text, size_t max);
 
+/* Says "expected an address, got 'x'", as all of these do. Returns -EINVAL. */
+int text_refuse(struct err *err, const char *expected, const char *text);
+
 int text_parse_ip4(const char *text, uint32_t *ret, struct err *err);
 /* "10.32.0.0/12": a length is needed, and no bits may be set beyond it. */
 int text_parse_prefix(const char *text, uint32_t *ret_ip, uint8_t *ret_len, struct err *err);
@@ -56,3 +59,15 @@ int text_parse_mac(const char *text, uint8_t ret[static 6], struct err *err);
 int text_parse_hex(const char *text, void *ret, size_t len, struct err *err);
 /* Decimal digits only, min..max. */
 int text_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *ret, struct err *err);
+/* yes, on, true, 1 or no, off, false, 0 */
+int text_parse_switch(const char *text, bool *ret, struct err *err);
+
+#define TEXT_SMALL "abcdefghijklmnopqrstuvwxyz0123456789"
+#define TEXT_ALNUM TEXT_SMALL "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+/* These two copy to ret, which has room for max bytes and the final 0.
+ * 1..max bytes, all of them among `letters`; `expected` says so to people. */
+int text_parse_word(const char *text, char *ret, size_t max, const char *letters,
+		    const char *expected, struct err *err);
+/* From the root, at most max bytes; slashes at its end are left away. */
+int text_parse_path(const char *text, char *ret, size_t max, struct err *err);

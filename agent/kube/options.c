@@ -7,39 +7,7 @@
 #include "base/text.h"
 #include "weft/paths.h"
 
-static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
-static const char capitals[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-static const char digits[] = "0123456789";
-
-/* ---- values */
-
-static int expected(struct err *err, const char *what, const char *text)
-{
-	return err_set(err, EINVAL, "expected %s, got '%.80s'", what, text);
-}
-
-/* 1..max bytes, all of them small letters, digits or among `also`. */
-static bool is_word(const char *text, size_t max, const char *also)
-{
-	size_t len = strlen(text);
-
-	for (size_t i = 0; i < len; i++)
-		if (!strchr(letters, text[i]) && !strchr(digits, text[i]) && !strchr(also, text[i]))
-			return false;
-	return len > 0 && len <= max;
-}
-
-static int parse_path(const char *text, char *ret, size_t max, struct err *err)
-{
-	size_t len = strlen(text);
-
-	if (text[0] != '/' || len > max)
-		return err_set(err, EINVAL,
-			       "expected an absolute path of at most %zu bytes, got '%.80s'", max,
-			       text);
-	memcpy(ret, text, len + 1);
-	return 0;
-}
+/* ---- one function per flag */
 
 /* https://HOST[:PORT]: a path, a user or a query would end up in every request. What is wrong with
  * the host itself is for the resolver to find. */
@@ -50,12 +18,9 @@ static int set_url(struct options *o, const char *text, struct err *err)
 
 	if (len > skip && text[len - 1] == '/')
 		len--;
-	if (strncmp(text, scheme, skip) != 0 || len == skip || len > OPTIONS_URL_MAX)
-		return expected(err, "https://HOST:PORT", text);
-	for (size_t i = skip; i < len; i++)
-		if (!strchr(letters, text[i]) && !strchr(capitals, text[i]) &&
-		    !strchr(digits, text[i]) && !strchr("-.:[]", text[i]))
-			return expected(err, "https://HOST:PORT", text);
+	if (strncmp(text, scheme, skip) != 0 || len == skip || len > OPTIONS_URL_MAX ||
+	    strspn(text + skip, TEXT_ALNUM "-.:[]") < len - skip)
+		return text_refuse(err, "https://HOST:PORT", text);
 	memcpy(o->url, text, len);
 	o->url[len] = '\0';
 	return 0;
@@ -63,34 +28,29 @@ static int set_url(struct options *o, const char *text, struct err *err)
 
 static int set_token_file(struct options *o, const char *text, struct err *err)
 {
-	return parse_path(text, o->token_file, OPTIONS_PATH_MAX, err);
+	return text_parse_path(text, o->token_file, OPTIONS_PATH_MAX, err);
 }
 
 static int set_ca_file(struct options *o, const char *text, struct err *err)
 {
-	return parse_path(text, o->ca_file, OPTIONS_PATH_MAX, err);
+	return text_parse_path(text, o->ca_file, OPTIONS_PATH_MAX, err);
 }
 
 int options_set_namespace(struct options *o, const char *text, struct err *err)
 {
-	if (!is_word(text, OPTIONS_NAMESPACE_MAX, "-"))
-		return expected(err, "a namespace of at most 63 small letters, digits and '-'",
-				text);
-	memcpy(o->namespace, text, strlen(text) + 1);
-	return 0;
+	return text_parse_word(text, o->namespace, OPTIONS_NAMESPACE_MAX, TEXT_SMALL "-",
+			       "a namespace of at most 63 small letters, digits and '-'", err);
 }
 
 static int set_node(struct options *o, const char *text, struct err *err)
 {
-	if (!is_word(text, KUBE_NAME_MAX, ".-"))
-		return expected(err, "the node's name as kubectl get nodes shows it", text);
-	memcpy(o->node, text, strlen(text) + 1);
-	return 0;
+	return text_parse_word(text, o->node, KUBE_NAME_MAX, TEXT_SMALL "-.",
+			       "the node's name as kubectl get nodes shows it", err);
 }
 
 static int set_socket(struct options *o, const char *text, struct err *err)
 {
-	return parse_path(text, o->socket, OPTIONS_SOCKET_MAX, err);
+	return text_parse_path(text, o->socket, OPTIONS_SOCKET_MAX, err);
 }
 
 static int set_log_level(struct options *o, const char *text, struct err *err)

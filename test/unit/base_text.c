@@ -1,6 +1,8 @@
 /* Text of addresses: both ways, and every wrong spelling is told what was expected. */
 #include "base/text.h"
 
+#include <errno.h>
+
 #include "check.h"
 
 static void formats_ip4(void)
@@ -228,6 +230,53 @@ static void tells_names(void)
 	CHECK(!text_is_name("n\xc3\xb6", 9));
 }
 
+static void parses_switches(void)
+{
+	struct err err = { 0 };
+	bool on = false;
+
+	CHECK_INT(text_parse_switch("yes", &on, NULL), 0);
+	CHECK(on);
+	CHECK_INT(text_parse_switch("off", &on, NULL), 0);
+	CHECK(!on);
+	CHECK_INT(text_parse_switch("1", &on, NULL), 0);
+	CHECK_INT(text_parse_switch("ON", &on, &err), -EINVAL);
+	CHECK_STR(err.text, "expected on or off, got 'ON'");
+	CHECK(text_parse_switch("", &on, NULL) < 0);
+	CHECK(on);
+}
+
+static void parses_words(void)
+{
+	char word[5] = "";
+	struct err err = { 0 };
+
+	CHECK_INT(text_parse_word("a-9z", word, 4, TEXT_SMALL "-", "", NULL), 0);
+	CHECK_STR(word, "a-9z");
+	CHECK_INT(text_parse_word("A", word, 4, TEXT_SMALL, "a small one", &err), -EINVAL);
+	CHECK_STR(err.text, "expected a small one, got 'A'");
+	CHECK(text_parse_word("", word, 4, TEXT_SMALL, "", NULL) < 0);
+	CHECK(text_parse_word("abcde", word, 4, TEXT_SMALL, "", NULL) < 0);
+	CHECK(text_parse_word("a b", word, 4, TEXT_ALNUM, "", NULL) < 0);
+	CHECK_STR(word, "a-9z");
+	CHECK_INT(text_parse_word("Zz0", word, 4, TEXT_ALNUM, "", NULL), 0);
+}
+
+static void parses_paths(void)
+{
+	char path[6] = "";
+	struct err err = { 0 };
+
+	CHECK_INT(text_parse_path("/a/b/", path, 5, NULL), 0);
+	CHECK_STR(path, "/a/b");
+	CHECK_INT(text_parse_path("//", path, 5, NULL), 0);
+	CHECK_STR(path, "/");
+	CHECK_INT(text_parse_path("/abcde", path, 5, &err), -EINVAL);
+	CHECK_STR(err.text, "expected an absolute path of at most 5 bytes, got '/abcde'");
+	CHECK(text_parse_path("a/b", path, 5, NULL) < 0);
+	CHECK(text_parse_path("", path, 5, NULL) < 0);
+}
+
 int main(void)
 {
 	RUN(formats_ip4);
@@ -239,5 +288,8 @@ int main(void)
 	RUN(parses_endpoints);
 	RUN(parses_mac_and_hex);
 	RUN(parses_numbers);
+	RUN(parses_switches);
+	RUN(parses_words);
+	RUN(parses_paths);
 	return check_report();
 }

@@ -89,9 +89,10 @@ int main(int argc, char **argv)
 	struct err err = { 0 };
 	int code = EXIT_SUCCESS;
 
+	(void)argc; /* argv ends with NULL */
 	prepare_process();
 	(void)gethostname(hostname, sizeof(hostname) - 1);
-	if (options_parse(&options, argc, argv, environ, hostname, &err) < 0) {
+	if (options_parse(&options, argv, environ, hostname, &err) < 0) {
 		fprintf(stderr, "weftd: %s\n", err.text);
 		return EXIT_USAGE;
 	}

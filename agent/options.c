@@ -1,19 +1,21 @@
 #include "options.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/guess.h"
+#include "base/flags.h"
 #include "base/text.h"
 #include "base/vec.h"
 #include "weft/paths.h"
 
-enum { ENV_NAME_MAX = 40, RANGE_LEN_MIN = 12, RANGE_LEN_MAX = 24 };
+enum { RANGE_LEN_MIN = 12, RANGE_LEN_MAX = 24 };
 
 #define NAME_LETTERS TEXT_ALNUM "-_."
+
+/* In --help, where the second column begins. */
+#define NEXT_LINE "\n                           "
 
 /* ---- values */
 
@@ -285,27 +287,23 @@ static int set_log_time(struct options *o, const char *text, struct err *err)
 
 static int set_help(struct options *o, const char *text, struct err *err)
 {
-	return text_parse_switch(text, &o->help, err);
+	return text_parse_switch(text, &o->help, err) < 0 ? -EINVAL : o->help;
 }
 
 static int set_version(struct options *o, const char *text, struct err *err)
 {
-	return text_parse_switch(text, &o->version, err);
+	return text_parse_switch(text, &o->version, err) < 0 ? -EINVAL : o->version;
 }
 
 /* ---- the flags */
 
-static const struct flag {
-	const char *name;
-	const char *value; /* as --help calls it; in brackets: may be left out, then it is "yes" */
-	int (*set)(struct options *options, const char *text, struct err *err);
-	const char *help, *more; /* a line, and another or NULL */
-} flags[] = {
+static const struct flag all_flags[] = {
 	{ "name", "NAME", set_name, "this node's own name in the cluster (the host name)" },
 	{ "cluster", "NAME", set_cluster, "agents of other clusters are turned away (weft)" },
 	{ "peer", "ADDR[:PORT]", set_peer,
 	  "where other agents are; again or with commas for more" },
-	{ "init", "[alone]", set_init, "found the cluster once every --peer says there is",
+	{ "init", "[alone]", set_init,
+	  "found the cluster once every --peer says there is" NEXT_LINE
 	  "none; on one node. 'alone': without asking" },
 	{ "auth", "none", set_auth, "required: whoever reaches the peers' port can join" },
 	{ "range", "PREFIX", set_range, "addresses of all pods (10.32.0.0/12)" },
@@ -329,111 +327,23 @@ static const struct flag {
 	{ "cni-shim", "FILE", set_cni_shim, "the CNI program (" WEFT_SHIM_PATH ")" },
 	{ "cni-conf-dir", "DIR", set_cni_conf_dir,
 	  "put 10-weft.conflist there once pods can be attached" },
-	{ "reset", "[stay]", set_reset, "remove from this node all that Weft made, and end;",
+	{ "reset", "[stay]", set_reset,
+	  "remove from this node all that Weft made, and end;" NEXT_LINE
 	  "'stay': then wait for a signal" },
 	{ "state", "DIR", set_state, "on disk: identity and logs (/var/lib/weft)" },
 	{ "run", "DIR", set_run, "in memory: socket and pods' records (/run/weft)" },
 	{ "log-level", "LEVEL", set_log_level, "err, warn, info or debug (info)" },
 	{ "log-time", "on|off", set_log_time, "time in each line (on, unless journald reads it)" },
-	{ "help", "[]", set_help, "print this" },
-	{ "version", "[]", set_version, "print the version" },
+	{ "help", "[]", set_help, "print this", "" },
+	{ "version", "[]", set_version, "print the version", "" },
 };
 
-enum { N_FLAGS = sizeof(flags) / sizeof(flags[0]) };
-
-static bool may_be_bare(const struct flag *flag)
-{
-	return flag->value[0] == '[';
-}
-
-static void env_name(const struct flag *flag, char ret[ENV_NAME_MAX])
-{
-	size_t n = (size_t)snprintf(ret, ENV_NAME_MAX, "WEFT_%s", flag->name);
-
-	for (size_t i = 0; i < n && i < ENV_NAME_MAX; i++)
-		ret[i] = ret[i] == '-' ? '_' : (char)toupper((unsigned char)ret[i]);
-}
-
-static const char *flag_name(const void *table, size_t i)
-{
-	const struct flag *all = table;
-
-	return all[i].name;
-}
-
-static int unknown(const char *name, size_t len, struct err *err)
-{
-	size_t nearest = guess_name(name, len, flags, N_FLAGS, flag_name);
-
-	if (nearest < N_FLAGS)
-		return err_set(err, EINVAL, "there is no --%.*s; did you mean --%s?", (int)len,
-			       name, flags[nearest].name);
-	return err_set(err, EINVAL, "there is no --%.*s; 'weftd --help' tells what there is",
-		       (int)len, name);
-}
-
-static const struct flag *find(const char *name, size_t len)
-{
-	for (size_t i = 0; i < N_FLAGS; i++)
-		if (strlen(flags[i].name) == len && memcmp(flags[i].name, name, len) == 0)
-			return &flags[i];
-	return NULL;
-}
-
-/* The flag at *at, and its value; *at is then the last argument that it used. */
-static int take_argument(struct options *o, int argc, char *const *argv, int *at,
-			 bool given[N_FLAGS], struct err *err)
-{
-	const char *name = argv[*at], *value = NULL, *equals;
-	const struct flag *flag;
-	size_t len;
-
-	if (strncmp(name, "--", 2) != 0 || name[2] == '\0')
-		return err_set(err, EINVAL, "expected flags that begin with --, got '%.80s'", name);
-	name += 2;
-	equals = strchr(name, '=');
-	len = equals ? (size_t)(equals - name) : strlen(name);
-	flag = find(name, len);
-	if (!flag)
-		return unknown(name, len, err);
-	if (equals)
-		value = equals + 1;
-	else if (may_be_bare(flag))
-		value = "yes";
-	else if (*at + 1 < argc)
-		value = argv[++*at];
-	else
-		return err_set(err, EINVAL, "--%s: expected %s behind it", flag->name, flag->value);
-	given[flag - flags] = true;
-	if (flag->set(o, value, err) < 0)
-		return err_wrap(err, "--%s", flag->name);
-	return 0;
-}
-
-static const char *look_up(char *const *environment, const char *name)
-{
-	size_t len = strlen(name);
-
-	for (; environment && *environment; environment++)
-		if (strncmp(*environment, name, len) == 0 && (*environment)[len] == '=')
-			return *environment + len + 1;
-	return NULL;
-}
-
-static int take_environment(struct options *o, char *const *environment, const bool given[N_FLAGS],
-			    struct err *err)
-{
-	for (size_t i = 0; i < N_FLAGS; i++) {
-		char name[ENV_NAME_MAX];
-		const char *value;
-
-		env_name(&flags[i], name);
-		value = given[i] ? NULL : look_up(environment, name);
-		if (value && value[0] && flags[i].set(o, value, err) < 0)
-			return err_wrap(err, "%s", name);
-	}
-	return 0;
-}
+static const struct flags flags = {
+	.program = "weftd",
+	.all = all_flags,
+	.n = sizeof(all_flags) / sizeof(all_flags[0]),
+	.usage_width = 24,
+};
 
 /* What no flag alone can tell. */
 static int check_whole(struct options *o, const char *hostname, struct err *err)
@@ -456,7 +366,7 @@ static int check_whole(struct options *o, const char *hostname, struct err *err)
 	return 0;
 }
 
-int options_parse(struct options *ret, int argc, char *const *argv, char *const *environment,
+int options_parse(struct options *ret, char *const *argv, char *const *environment,
 		  const char *hostname, struct err *err)
 {
 	struct options o = {
@@ -474,14 +384,9 @@ int options_parse(struct options *ret, int argc, char *const *argv, char *const 
 		.metrics = { .ip = { 127, 0, 0, 1 }, .ip_len = 4, .port = OPTIONS_METRICS_PORT },
 		.cni_shim = WEFT_SHIM_PATH,
 	};
-	bool given[N_FLAGS] = { 0 };
-	int result = 0;
+	int result = flags_parse(&flags, &o, argv, environment, err);
 
-	for (int at = 1; at < argc && result == 0; at++)
-		result = take_argument(&o, argc, argv, &at, given, err);
-	if (result == 0 && !o.help && !o.version)
-		result = take_environment(&o, environment, given, err);
-	if (result == 0 && !o.help && !o.version)
+	if (result == 0)
 		result = check_whole(&o, hostname, err);
 	if (result < 0) {
 		free(o.peers);
@@ -500,20 +405,5 @@ void options_done(struct options *options)
 
 const char *options_help_line(size_t i, char *buf, size_t size)
 {
-	char left[64];
-	const char *more;
-
-	if (i >= N_FLAGS)
-		return NULL;
-	more = flags[i].more;
-	if (strcmp(flags[i].value, "[]") == 0)
-		snprintf(left, sizeof(left), "--%s", flags[i].name);
-	else if (may_be_bare(&flags[i]))
-		snprintf(left, sizeof(left), "--%s[=%.*s", flags[i].name,
-			 (int)strlen(flags[i].value) - 1, flags[i].value + 1);
-	else
-		snprintf(left, sizeof(left), "--%s %s", flags[i].name, flags[i].value);
-	snprintf(buf, size, "  %-24s %s%s%*s%s", left, flags[i].help, more ? "\n" : "",
-		 more ? 27 : 0, "", more ? more : "");
-	return buf;
+	return flags_help(&flags, i, buf, size);
 }

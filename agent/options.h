@@ -56,7 +56,7 @@ struct options {
 };
 
 /* hostname: the name if none is given. On failure nothing is left to free. */
-int options_parse(struct options *ret, int argc, char *const *argv, char *const *environment,
+int options_parse(struct options *ret, char *const *argv, char *const *environment,
 		  const char *hostname, struct err *err);
 void options_done(struct options *options);
 

@@ -75,10 +75,11 @@ int main(int argc, char **argv)
 	struct err err = { 0 };
 	int result;
 
+	(void)argc; /* argv ends with NULL */
 	/* Pages of nodes come and go: back to the system, not into a heap that stays. */
 	mallopt(M_MMAP_THRESHOLD, 128 << 10);
 	mallopt(M_TRIM_THRESHOLD, 512 << 10);
-	result = options_parse(&options, argc, argv, environ, &err);
+	result = options_parse(&options, argv, environ, &err);
 	if (result == 0 && options.help) {
 		help();
 		return EXIT_SUCCESS;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/flags.h"
 #include "base/text.h"
 #include "weft/paths.h"
 
@@ -58,96 +59,48 @@ static int set_log_level(struct options *o, const char *text, struct err *err)
 	return log_parse_level(text, &o->log_level, err);
 }
 
+static int set_help(struct options *o, const char *text, struct err *err)
+{
+	return text_parse_switch(text, &o->help, err) < 0 ? -EINVAL : o->help;
+}
+
+static int set_version(struct options *o, const char *text, struct err *err)
+{
+	return text_parse_switch(text, &o->version, err) < 0 ? -EINVAL : o->version;
+}
+
 /* ---- the flags */
 
-static const struct flag {
-	const char *name, *variable;
-	const char *value; /* as --help calls it */
-	int (*set)(struct options *options, const char *text, struct err *err);
-	const char *help;
-} flags[] = {
-	{ "node", "WEFT_NAME", "NAME", set_node, "this node's name; required" },
-	{ "api-server", "WEFT_API_SERVER", "URL", set_url,
+static const struct flag all_flags[] = {
+	{ "node", "NAME", set_node, "this node's name; required", "WEFT_NAME" },
+	{ "api-server", "URL", set_url,
 	  "(https://$KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT)" },
-	{ "token-file", "WEFT_TOKEN_FILE", "FILE", set_token_file,
-	  "read for each request (the service account's)" },
-	{ "ca-file", "WEFT_CA_FILE", "FILE", set_ca_file,
+	{ "token-file", "FILE", set_token_file, "read for each request (the service account's)" },
+	{ "ca-file", "FILE", set_ca_file,
 	  "who vouches for the API server (the service account's)" },
-	{ "namespace", "WEFT_NAMESPACE", "NAME", options_set_namespace,
+	{ "namespace", "NAME", options_set_namespace,
 	  "where the ConfigMap weft is (the service account's)" },
 	/* Not WEFT_SOCKET, which names the other socket of the agent's to weft and weftctl. */
-	{ "socket", "WEFT_KUBE_SOCKET", "FILE", set_socket,
-	  "where the agent listens (" WEFT_KUBE_SOCKET_PATH ")" },
-	{ "log-level", "WEFT_LOG_LEVEL", "LEVEL", set_log_level,
-	  "err, warn, info or debug (info)" },
+	{ "socket", "FILE", set_socket, "where the agent listens (" WEFT_KUBE_SOCKET_PATH ")",
+	  "WEFT_KUBE_SOCKET" },
+	{ "log-level", "LEVEL", set_log_level, "err, warn, info or debug (info)" },
+	{ "help", "[]", set_help, "print this", "" },
+	{ "version", "[]", set_version, "print the version", "" },
 };
 
-enum { N_FLAGS = sizeof(flags) / sizeof(flags[0]) };
-
-static const char *look_up(char *const *environment, const char *name)
-{
-	size_t len = strlen(name);
-
-	for (; environment && *environment; environment++)
-		if (strncmp(*environment, name, len) == 0 && (*environment)[len] == '=')
-			return *environment + len + 1;
-	return "";
-}
-
-static const struct flag *find(const char *name, size_t len)
-{
-	for (size_t i = 0; i < N_FLAGS; i++)
-		if (strlen(flags[i].name) == len && memcmp(flags[i].name, name, len) == 0)
-			return &flags[i];
-	return NULL;
-}
-
-/* The flag at *at, and its value; *at is then the last argument that it used. */
-static int take_argument(struct options *o, int argc, char *const *argv, int *at,
-			 bool given[N_FLAGS], struct err *err)
-{
-	const char *name = argv[*at], *value;
-	const struct flag *flag;
-	size_t len;
-
-	if (strncmp(name, "--", 2) != 0 || name[2] == '\0')
-		return err_set(err, EINVAL, "expected flags that begin with --, got '%.80s'", name);
-	name += 2;
-	len = strcspn(name, "=");
-	flag = find(name, len);
-	if (!flag)
-		return err_set(err, EINVAL,
-			       "there is no --%.*s; weft-kube --help shows what there is",
-			       (int)(len < 80 ? len : 80), name);
-	if (name[len] == '=')
-		value = name + len + 1;
-	else if (*at + 1 < argc)
-		value = argv[++*at];
-	else
-		return err_set(err, EINVAL, "--%s: expected %s behind it", flag->name, flag->value);
-	given[flag - flags] = true;
-	if (flag->set(o, value, err) < 0)
-		return err_wrap(err, "--%s", flag->name);
-	return 0;
-}
-
-static int take_environment(struct options *o, char *const *environment, const bool given[N_FLAGS],
-			    struct err *err)
-{
-	for (size_t i = 0; i < N_FLAGS; i++) {
-		const char *value = given[i] ? "" : look_up(environment, flags[i].variable);
-
-		if (*value && flags[i].set(o, value, err) < 0)
-			return err_wrap(err, "%s", flags[i].variable);
-	}
-	return 0;
-}
+static const struct flags flags = {
+	.program = "weft-kube",
+	.all = all_flags,
+	.n = sizeof(all_flags) / sizeof(all_flags[0]),
+	.usage_width = 20,
+	.variable_width = 17,
+};
 
 /* What every pod is told of the API server: an address, not in brackets when it is IPv6. */
 static int take_service(struct options *o, char *const *environment, struct err *err)
 {
-	const char *host = look_up(environment, "KUBERNETES_SERVICE_HOST");
-	const char *port = look_up(environment, "KUBERNETES_SERVICE_PORT");
+	const char *host = flags_look_up(environment, "KUBERNETES_SERVICE_HOST");
+	const char *port = flags_look_up(environment, "KUBERNETES_SERVICE_PORT");
 	char url[OPTIONS_URL_MAX + 1];
 	uint8_t ip6[16];
 	bool is_6 = text_parse_ip6(host, ip6, NULL) == 0;
@@ -179,8 +132,7 @@ static int check_whole(struct options *o, char *const *environment, struct err *
 	return *o->url ? 0 : take_service(o, environment, err);
 }
 
-int options_parse(struct options *ret, int argc, char *const *argv, char *const *environment,
-		  struct err *err)
+int options_parse(struct options *ret, char *const *argv, char *const *environment, struct err *err)
 {
 	struct options o = {
 		.token_file = OPTIONS_ACCOUNT "/token",
@@ -188,33 +140,17 @@ int options_parse(struct options *ret, int argc, char *const *argv, char *const 
 		.socket = WEFT_KUBE_SOCKET_PATH,
 		.log_level = LOG_INFO,
 	};
-	bool given[N_FLAGS] = { 0 };
-	int result = 0;
+	int result = flags_parse(&flags, &o, argv, environment, err);
 
-	for (int at = 1; at < argc && result == 0; at++) {
-		o.help = o.help || strcmp(argv[at], "--help") == 0;
-		o.version = o.version || strcmp(argv[at], "--version") == 0;
-		if (!o.help && !o.version)
-			result = take_argument(&o, argc, argv, &at, given, err);
-	}
-	if (result == 0 && !o.help && !o.version)
-		result = take_environment(&o, environment, given, err);
-	if (result == 0 && !o.help && !o.version)
-		result = check_whole(&o, environment, err);
 	if (result == 0)
-		*ret = o;
-	return result;
+		result = check_whole(&o, environment, err);
+	if (result < 0)
+		return result;
+	*ret = o;
+	return 0;
 }
 
 const char *options_help_line(size_t i, char *buf, size_t size)
 {
-	char left[32];
-
-	if (i > N_FLAGS)
-		return NULL;
-	if (i == N_FLAGS)
-		return "  --help, --version";
-	snprintf(left, sizeof(left), "--%s %s", flags[i].name, flags[i].value);
-	snprintf(buf, size, "  %-20s %-17s %s", left, flags[i].variable, flags[i].help);
-	return buf;
+	return flags_help(&flags, i, buf, size);
 }

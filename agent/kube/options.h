@@ -32,7 +32,7 @@ struct options {
 	bool help, version; /* only these are wanted */
 };
 
-int options_parse(struct options *ret, int argc, char *const *argv, char *const *environment,
+int options_parse(struct options *ret, char *const *argv, char *const *environment,
 		  struct err *err);
 /* For what was read from the service account's file. */
 int options_set_namespace(struct options *options, const char *text, struct err *err);

@@ -8,7 +8,7 @@
 enum { ARGUMENTS_MAX = 20 };
 
 /* Split at blanks; "" is nothing. The arrays point into `room`. */
-static int split(const char *text, char *room, char **ret)
+static void split(const char *text, char *room, char **ret)
 {
 	int n = 0;
 
@@ -16,7 +16,6 @@ static int split(const char *text, char *room, char **ret)
 	for (char *word = strtok(room, " "); word && n < ARGUMENTS_MAX; word = strtok(NULL, " "))
 		ret[n++] = word;
 	ret[n] = NULL;
-	return n;
 }
 
 static int parse(const char *arguments, const char *environment, struct options *ret,
@@ -24,10 +23,10 @@ static int parse(const char *arguments, const char *environment, struct options 
 {
 	char *argv[ARGUMENTS_MAX + 2] = { (char[]){ "weftd" } }, *env[ARGUMENTS_MAX + 1];
 	char room[1000], env_room[1000];
-	int argc = 1 + split(arguments, room, argv + 1);
 
+	split(arguments, room, argv + 1);
 	split(environment, env_room, env);
-	return options_parse(ret, argc, argv, env, "host.example", err);
+	return options_parse(ret, argv, env, "host.example", err);
 }
 
 /* The sentence that refuses it. */
@@ -241,7 +240,7 @@ static void too_many_peers(void)
 	argv[1] = (char[]){ "--peer" };
 	argv[2] = list;
 	argv[3] = NULL;
-	CHECK_INT(options_parse(&options, 3, argv, NULL, "h", &err), -EINVAL);
+	CHECK_INT(options_parse(&options, argv, NULL, "h", &err), -EINVAL);
 	CHECK(strstr(err.text, "at most 256 peers") != NULL);
 }
 
@@ -251,7 +250,7 @@ static void host_name_may_not_do(void)
 	struct options options;
 	struct err err = { 0 };
 
-	CHECK_INT(options_parse(&options, 2, argv, NULL, "(none)", &err), -EINVAL);
+	CHECK_INT(options_parse(&options, argv, NULL, "(none)", &err), -EINVAL);
 	CHECK_STR(err.text, "--name: the host name '(none)' cannot be a node's: give one");
 }
 

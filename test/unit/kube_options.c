@@ -21,7 +21,7 @@ static int parse(const char *arguments, const char *environment, struct options 
 		argv[argc++] = at;
 	for (char *at = strtok_r(more, " ", &rest); at; at = strtok_r(NULL, " ", &rest))
 		env[n_env++] = at;
-	return options_parse(ret, argc, argv, env, err);
+	return options_parse(ret, argv, env, err);
 }
 
 static void good(const char *arguments, const char *environment, struct options *ret)
@@ -127,7 +127,7 @@ static void refuses(void)
 	    "--socket: expected an absolute path of at most 107 bytes, got 's'");
 	bad("--node n --log-level loud", SERVICE,
 	    "--log-level: expected err, warn, info or debug, got 'loud'");
-	bad("--nodes n", SERVICE, "there is no --nodes; weft-kube --help shows what there is");
+	bad("--nodes n", SERVICE, "there is no --nodes; did you mean --node?");
 	bad("n", SERVICE, "expected flags that begin with --, got 'n'");
 	bad("--node", SERVICE, "--node: expected NAME behind it");
 }
@@ -144,7 +144,7 @@ static void help_needs_nothing_else(void)
 	CHECK(o.version);
 	while (options_help_line(n, line, sizeof(line)))
 		n++;
-	CHECK_UINT(n, 8);
+	CHECK_UINT(n, 9);
 }
 
 int main(void)

@@ -28,7 +28,7 @@ static void help(void)
 	     "\n"
 	     "Each flag is an environment variable too (--node-ip, WEFT_NODE_IP); the flag\n"
 	     "wins. Defaults are in parentheses.\n");
-	for (size_t i = 0; options_help_line(i, line, sizeof(line)); i++)
+	for (size_t i = 0; flags_help(&options_flags, i, line, sizeof(line)); i++)
 		puts(line);
 }
 

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/flags.h"
 #include "base/text.h"
 #include "base/vec.h"
 #include "weft/paths.h"
@@ -338,7 +337,7 @@ static const struct flag all_flags[] = {
 	{ "version", "[]", set_version, "print the version", "" },
 };
 
-static const struct flags flags = {
+const struct flags options_flags = {
 	.program = "weftd",
 	.all = all_flags,
 	.n = sizeof(all_flags) / sizeof(all_flags[0]),
@@ -384,7 +383,7 @@ int options_parse(struct options *ret, char *const *argv, char *const *environme
 		.metrics = { .ip = { 127, 0, 0, 1 }, .ip_len = 4, .port = OPTIONS_METRICS_PORT },
 		.cni_shim = WEFT_SHIM_PATH,
 	};
-	int result = flags_parse(&flags, &o, argv, environment, err);
+	int result = flags_parse(&options_flags, &o, argv, environment, err);
 
 	if (result == 0)
 		result = check_whole(&o, hostname, err);
@@ -401,9 +400,4 @@ void options_done(struct options *options)
 	free(options->peers);
 	options->peers = NULL;
 	options->n_peers = options->cap_peers = 0;
-}
-
-const char *options_help_line(size_t i, char *buf, size_t size)
-{
-	return flags_help(&flags, i, buf, size);
 }

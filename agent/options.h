@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/flags.h"
 #include "core/types.h"
 #include "log/log.h"
 
@@ -60,6 +61,4 @@ int options_parse(struct options *ret, char *const *argv, char *const *environme
 		  const char *hostname, struct err *err);
 void options_done(struct options *options);
 
-/* What --help prints, in parts: a flag each, in one or two lines of at most 80 columns. NULL past
- * the last. */
-const char *options_help_line(size_t i, char *buf, size_t size);
+extern const struct flags options_flags;

@@ -272,7 +272,7 @@ static void help_names_every_flag(void)
 
 	CHECK(o.help);
 	options_done(&o);
-	for (; options_help_line(n, line, sizeof(line)); n++) {
+	for (; flags_help(&options_flags, n, line, sizeof(line)); n++) {
 		CHECK(strncmp(line, "  --", 4) == 0);
 		fits_a_terminal(line);
 	}

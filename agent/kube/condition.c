@@ -57,7 +57,7 @@ bool condition_request(struct condition *condition, struct instant now, int64_t 
 		.method = "PATCH",
 		.path = arena_printf(arena, "/api/v1/nodes/%s/status", condition->node),
 		.body = kube_network_up_encode(rfc3339(wall_s, at), arena),
-		.type = "application/strategic-merge-patch+json",
+		.type = KUBE_PATCH_TYPE,
 		.answer_max = KUBE_ANSWER_MAX, /* the Node */
 		.limit_ms = REQUEST_MS,
 	};

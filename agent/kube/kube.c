@@ -65,10 +65,18 @@ static void condition_call_ended(void *arg, const struct reply *reply)
 	condition_ended(&kube->condition, now(), reply);
 }
 
+static void reset_call_ended(void *arg, const struct reply *reply)
+{
+	struct kube *kube = arg;
+
+	reset_ended(&kube->reset, now(), reply);
+}
+
 static const struct api_owner owners[KUBE_TASK_COUNT] = {
 	[KUBE_FOLLOW] = { follow_call_began, follow_call_piece, follow_call_ended },
 	[KUBE_FOUNDING] = { .ended = founding_call_ended },
 	[KUBE_CONDITION] = { .ended = condition_call_ended },
+	[KUBE_RESET] = { .ended = reset_call_ended },
 };
 
 /* ---- trouble */
@@ -80,6 +88,8 @@ static const struct trouble *trouble_of(const struct kube *kube, enum kube_task 
 		return &kube->follow.trouble;
 	case KUBE_FOUNDING:
 		return &kube->founding.trouble;
+	case KUBE_RESET:
+		return &kube->reset.trouble;
 	case KUBE_CONDITION:
 	case KUBE_TASK_COUNT:
 		break;
@@ -181,11 +191,22 @@ static void start_due(struct kube *kube, struct arena *arena)
 		api_start(&kube->calls[KUBE_CONDITION], &request);
 }
 
-/* The ConfigMap and the condition have no deadline of their own: they can wait for the tick. */
+static void start_due_reset(struct kube *kube, struct arena *arena)
+{
+	struct request request;
+
+	if (reset_request(&kube->reset, now(), arena, &request))
+		api_start(&kube->calls[KUBE_RESET], &request);
+	kube->tick = instant_add_ms(now(), KUBE_TICK_SOON_MS);
+}
+
+/* All but the nodes has no deadline of its own: it can wait for the tick. */
 static int64_t wait_ms(const struct kube *kube)
 {
-	struct instant next = instant_min(kube->tick, follow_deadline(&kube->follow));
+	struct instant next = kube->tick;
 
+	if (!kube->options->reset)
+		next = instant_min(next, follow_deadline(&kube->follow));
 	return kube->news ? 0 : instant_diff_ms(next, now());
 }
 
@@ -196,22 +217,35 @@ static bool told_to_end(const struct kube *kube)
 	return read(kube->signal_fd, &info, sizeof(info)) == sizeof(info);
 }
 
-void kube_run(struct kube *kube)
+static void step(struct kube *kube, struct arena *arena)
+{
+	if (kube->options->reset) {
+		start_due_reset(kube, arena);
+		return;
+	}
+	if (kube->news || instant_reached(now(), kube->tick))
+		tell(kube);
+	start_due(kube, arena);
+}
+
+bool kube_run(struct kube *kube)
 {
 	struct arena arena;
+	bool over;
 
 	arena_init(&arena, ARENA_UNLIMITED);
 	do {
 		api_run(&kube->api);
 		for (enum kube_task task = 0; task < KUBE_TASK_COUNT; task++)
 			show_trouble(kube, task);
-		if (kube->news || instant_reached(now(), kube->tick))
-			tell(kube);
-		start_due(kube, &arena);
+		step(kube, &arena);
 		arena_reset(&arena);
-		api_wait(&kube->api, kube->signal_fd, wait_ms(kube));
-	} while (!told_to_end(kube));
+		over = kube->reset.state == RESET_OVER;
+		if (!over)
+			api_wait(&kube->api, kube->signal_fd, wait_ms(kube));
+	} while (!over && !told_to_end(kube));
 	arena_done(&arena);
+	return over;
 }
 
 static int watch_signals(struct kube *kube, struct err *err)
@@ -254,6 +288,7 @@ int kube_init(struct kube *kube, const struct options *options, struct log *log,
 	founding_init(&kube->founding, options->namespace, options->node, &kube->place, &kube->prng,
 		      log);
 	condition_init(&kube->condition, options->node, &kube->place, &kube->prng, log);
+	reset_init(&kube->reset, options->node, &kube->place, &kube->prng, log);
 	tell_init(&kube->tell, options->socket, log);
 	return 0;
 }

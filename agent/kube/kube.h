@@ -3,18 +3,20 @@
  * Where the decisions of this room meet sockets: three questions to the API server at a time at
  * most (follow.h, founding.h, condition.h), and the agent (tell.h) after each change and once a
  * second; more often until it is ready, because a node that starts waits for what is said here. One
- * thread, one loop. Nothing that the API server or the agent does ends it.
+ * thread, one loop. Nothing that the API server or the agent does ends it. With --reset there is
+ * one question alone (reset.h) and no agent, and it ends when that is answered.
  */
 #include "kube/api.h"
 #include "kube/condition.h"
 #include "kube/follow.h"
 #include "kube/founding.h"
 #include "kube/options.h"
+#include "kube/reset.h"
 #include "kube/tell.h"
 
 enum { KUBE_TICK_MS = 1000, KUBE_TICK_SOON_MS = 200 };
 
-enum kube_task { KUBE_FOLLOW, KUBE_FOUNDING, KUBE_CONDITION, KUBE_TASK_COUNT };
+enum kube_task { KUBE_FOLLOW, KUBE_FOUNDING, KUBE_CONDITION, KUBE_RESET, KUBE_TASK_COUNT };
 
 struct kube {
 	const struct options *options;
@@ -26,6 +28,7 @@ struct kube {
 	struct follow follow;
 	struct founding founding;
 	struct condition condition;
+	struct reset reset;
 	struct tell tell;
 	struct instant tick;                      /* the agent's turn */
 	bool news;                                /* ... or now */
@@ -35,6 +38,6 @@ struct kube {
 
 /* Options and log are borrowed for good. The struct must not move. */
 int kube_init(struct kube *kube, const struct options *options, struct log *log, struct err *err);
-/* Until SIGTERM or SIGINT. */
-void kube_run(struct kube *kube);
+/* Until SIGTERM or SIGINT: false, or until the reset is over: true. */
+bool kube_run(struct kube *kube);
 void kube_done(struct kube *kube);

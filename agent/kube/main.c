@@ -16,15 +16,14 @@ enum { EXIT_USAGE = 2 };
 static void help(void)
 {
 	char line[160];
-	const char *text;
 
 	puts("weft-kube: beside weftd in its pod. Tells it what the API server says of nodes,\n"
 	     "and who founds the cluster. The agent works on while it is away.\n"
 	     "\n"
 	     "Each flag is an environment variable too; the flag wins. Defaults are in\n"
 	     "parentheses.\n");
-	for (size_t i = 0; (text = options_help_line(i, line, sizeof(line))); i++)
-		puts(text);
+	for (size_t i = 0; flags_help(&options_flags, i, line, sizeof(line)); i++)
+		puts(line);
 }
 
 /* Without a flag, as the service account says. */
@@ -56,6 +55,7 @@ static int run(const struct options *options)
 	struct err err = { 0 };
 	struct kube kube;
 	struct log log;
+	bool over;
 
 	log_init(&log, STDERR_FILENO, options->log_level, log_style_for(STDERR_FILENO, journal));
 	log_line(&log, LOG_INFO, "weft-kube " WEFT_VERSION " on %s -> asking %s", options->node,
@@ -64,9 +64,9 @@ static int run(const struct options *options)
 		log_line(&log, LOG_ERR, "%s -> not started", log_words(words, &err));
 		return EXIT_FAILURE;
 	}
-	kube_run(&kube);
+	over = kube_run(&kube);
 	kube_done(&kube);
-	return EXIT_SUCCESS;
+	return over || !options->reset ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/flags.h"
 #include "base/text.h"
 #include "weft/paths.h"
 
@@ -59,6 +58,11 @@ static int set_log_level(struct options *o, const char *text, struct err *err)
 	return log_parse_level(text, &o->log_level, err);
 }
 
+static int set_reset(struct options *o, const char *text, struct err *err)
+{
+	return text_parse_switch(text, &o->reset, err);
+}
+
 static int set_help(struct options *o, const char *text, struct err *err)
 {
 	return text_parse_switch(text, &o->help, err) < 0 ? -EINVAL : o->help;
@@ -84,11 +88,12 @@ static const struct flag all_flags[] = {
 	{ "socket", "FILE", set_socket, "where the agent listens (" WEFT_KUBE_SOCKET_PATH ")",
 	  "WEFT_KUBE_SOCKET" },
 	{ "log-level", "LEVEL", set_log_level, "err, warn, info or debug (info)" },
+	{ "reset", "[]", set_reset, "take back what this node's Node says of Weft, and end" },
 	{ "help", "[]", set_help, "print this", "" },
 	{ "version", "[]", set_version, "print the version", "" },
 };
 
-static const struct flags flags = {
+const struct flags options_flags = {
 	.program = "weft-kube",
 	.all = all_flags,
 	.n = sizeof(all_flags) / sizeof(all_flags[0]),
@@ -140,7 +145,7 @@ int options_parse(struct options *ret, char *const *argv, char *const *environme
 		.socket = WEFT_KUBE_SOCKET_PATH,
 		.log_level = LOG_INFO,
 	};
-	int result = flags_parse(&flags, &o, argv, environment, err);
+	int result = flags_parse(&options_flags, &o, argv, environment, err);
 
 	if (result == 0)
 		result = check_whole(&o, environment, err);
@@ -148,9 +153,4 @@ int options_parse(struct options *ret, char *const *argv, char *const *environme
 		return result;
 	*ret = o;
 	return 0;
-}
-
-const char *options_help_line(size_t i, char *buf, size_t size)
-{
-	return flags_help(&flags, i, buf, size);
 }

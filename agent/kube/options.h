@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "base/flags.h"
 #include "log/log.h"
 #include "wire/kube_api.h"
 
@@ -29,6 +30,7 @@ struct options {
 	char node[KUBE_NAME_MAX + 1];
 	char socket[OPTIONS_SOCKET_MAX + 1];
 	enum log_level log_level;
+	bool reset;
 	bool help, version; /* only these are wanted */
 };
 
@@ -37,5 +39,4 @@ int options_parse(struct options *ret, char *const *argv, char *const *environme
 /* For what was read from the service account's file. */
 int options_set_namespace(struct options *options, const char *text, struct err *err);
 
-/* What --help prints, in parts: one line per flag. NULL past the end. */
-const char *options_help_line(size_t i, char *buf, size_t size);
+extern const struct flags options_flags;

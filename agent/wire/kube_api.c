@@ -7,6 +7,10 @@
 #include "wire/json.h"
 #include "wire/json_cut.h"
 
+/* The condition that says of a Node whether its pods have a network, and our reason for it. */
+#define NETWORK_TYPE   "NetworkUnavailable"
+#define NETWORK_REASON "WeftIsUp"
+
 /* ---- single fields */
 
 static int refuse(struct err *err, const char *field, const char *expected)
@@ -88,25 +92,28 @@ static uint32_t find_address(struct bytes addresses)
 	return ip;
 }
 
-static bool find_network_up(struct bytes conditions)
+static void find_network(struct bytes conditions, struct kube_node *ret)
 {
 	struct bytes one;
 	struct json_cut cut;
-	bool up = false;
 
+	ret->network_up = ret->network_ours = false;
 	if (!json_cut_begin(&cut, conditions, '['))
-		return false;
+		return;
 	while (json_cut_element(&cut, &one)) {
-		struct json_field fields[] = { { .name = "type" }, { .name = "status" } };
+		struct json_field fields[] = { { .name = "type" },
+					       { .name = "status" },
+					       { .name = "reason" } };
 
-		if (json_cut_fields(one, fields, 2) &&
-		    bytes_are(fields[0].value, "\"NetworkUnavailable\""))
-			up = bytes_are(fields[1].value, "\"False\"");
+		if (!json_cut_fields(one, fields, 3) ||
+		    !bytes_are(fields[0].value, "\"" NETWORK_TYPE "\""))
+			continue;
+		ret->network_up = bytes_are(fields[1].value, "\"False\"");
+		ret->network_ours = bytes_are(fields[2].value, "\"" NETWORK_REASON "\"");
 	}
-	return up;
 }
 
-static int take_node(struct bytes json, struct kube_node *ret, struct err *err)
+int kube_node_decode(struct bytes json, struct kube_node *ret, struct err *err)
 {
 	struct json_field node[] = { { .name = "metadata" }, { .name = "status" } };
 	struct json_field metadata[] = { { .name = "name" },
@@ -127,7 +134,7 @@ static int take_node(struct bytes json, struct kube_node *ret, struct err *err)
 		result = take_word(metadata[2].value, "metadata.resourceVersion", ret->version,
 				   KUBE_VERSION_MAX, err);
 	ret->address = find_address(status[0].value);
-	ret->network_up = find_network_up(status[1].value);
+	find_network(status[1].value, ret);
 	return result;
 }
 
@@ -179,7 +186,7 @@ static int take_items(struct bytes items, struct arena *arena, struct kube_page 
 	(void)json_cut_begin(&cut, items, '[');
 	for (size_t i = 0; i < ret->n && result == 0; i++) {
 		(void)json_cut_element(&cut, &item);
-		result = take_node(item, &ret->nodes[i], err);
+		result = kube_node_decode(item, &ret->nodes[i], err);
 		if (result < 0)
 			err_wrap(err, "item %zu of the page", i + 1);
 	}
@@ -257,7 +264,7 @@ static int take_event(struct bytes type, struct bytes json, struct kube_event *r
 		ret->type = KUBE_EVENT_DELETED;
 	else if (!bytes_are(type, "\"ADDED\"") && !bytes_are(type, "\"MODIFIED\""))
 		return refuse(err, "type", "ADDED, MODIFIED, DELETED, BOOKMARK or ERROR");
-	return take_node(json, &ret->node, err);
+	return kube_node_decode(json, &ret->node, err);
 }
 
 int kube_event_decode(struct bytes line, struct kube_event *ret, struct err *err)
@@ -369,19 +376,34 @@ const char *kube_founding_encode(const char *namespace, const char *name,
 	return json_print(json, arena);
 }
 
+static cJSON *add_condition(cJSON *patch)
+{
+	cJSON *conditions = cJSON_AddArrayToObject(add_object(patch, "status"), "conditions"),
+	      *condition = cJSON_CreateObject();
+	bool added = cJSON_AddItemToArray(conditions, condition);
+
+	assert(added);
+	add_string(condition, "type", NETWORK_TYPE);
+	return condition;
+}
+
 const char *kube_network_up_encode(const char *now, struct arena *arena)
 {
-	cJSON *json = cJSON_CreateObject(), *conditions, *condition = cJSON_CreateObject();
-	bool added;
+	cJSON *json = cJSON_CreateObject(), *condition = add_condition(json);
 
-	conditions = cJSON_AddArrayToObject(add_object(json, "status"), "conditions");
-	added = cJSON_AddItemToArray(conditions, condition);
-	assert(added);
-	add_string(condition, "type", "NetworkUnavailable");
 	add_string(condition, "status", "False");
-	add_string(condition, "reason", "WeftIsUp");
+	add_string(condition, "reason", NETWORK_REASON);
 	add_string(condition, "message", "Weft gives pods of this node their addresses");
 	add_string(condition, "lastHeartbeatTime", now);
 	add_string(condition, "lastTransitionTime", now);
+	return json_print(json, arena);
+}
+
+const char *kube_network_gone_encode(const char *version, struct arena *arena)
+{
+	cJSON *json = cJSON_CreateObject();
+
+	add_string(add_object(json, "metadata"), "resourceVersion", version);
+	add_string(add_condition(json), "$patch", "delete");
 	return json_print(json, arena);
 }

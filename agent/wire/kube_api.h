@@ -30,8 +30,9 @@ struct kube_node {
 	char name[KUBE_NAME_MAX + 1];
 	char uid[KUBE_UID_MAX + 1];
 	char version[KUBE_VERSION_MAX + 1];
-	uint32_t address; /* its first InternalIP that is IPv4; 0: none */
-	bool network_up;  /* its condition NetworkUnavailable is False */
+	uint32_t address;  /* its first InternalIP that is IPv4; 0: none */
+	bool network_up;   /* its condition NetworkUnavailable is False */
+	bool network_ours; /* ... and Weft's */
 };
 
 /* One page of the list of nodes. */
@@ -70,6 +71,7 @@ struct kube_founding {
 /* Each returns 0, or -EBADMSG with err saying what was expected where; then *ret is undefined. */
 int kube_page_decode(struct bytes json, struct arena *arena, struct kube_page *ret,
 		     struct err *err);
+int kube_node_decode(struct bytes json, struct kube_node *ret, struct err *err);
 /* One line of a watch on nodes, with or without its end. */
 int kube_event_decode(struct bytes line, struct kube_event *ret, struct err *err);
 int kube_founding_decode(struct bytes json, struct kube_founding *ret, struct err *err);
@@ -78,5 +80,9 @@ int kube_status_decode(struct bytes json, struct kube_status *ret, struct err *e
 /* The ConfigMap. It is immutable: who edits a founding splits a cluster. */
 const char *kube_founding_encode(const char *namespace, const char *name,
 				 const struct kube_founding *founding, struct arena *arena);
-/* A strategic merge patch: NetworkUnavailable is False since `now`, RFC 3339. */
+
+/* Patches of a Node's status: NetworkUnavailable is False since `now`, RFC 3339; and without that
+ * condition, if the Node is still the version that was read. */
+#define KUBE_PATCH_TYPE "application/strategic-merge-patch+json"
 const char *kube_network_up_encode(const char *now, struct arena *arena);
+const char *kube_network_gone_encode(const char *version, struct arena *arena);

@@ -19,6 +19,7 @@ WATCHED = "watch"
 READ = "read"
 CREATED = "create"
 PATCHED = "patch"
+LOOKED = "look"
 TOKEN = "first-token"
 
 Request = collections.namedtuple("Request", "kind method path query headers body")
@@ -212,6 +213,8 @@ def kind_of(method, path, query):
         return WATCHED if "watch" in query else LISTED
     if method == "PATCH" and re.fullmatch(r"/api/v1/nodes/[^/]+/status", path):
         return PATCHED
+    if method == "GET" and re.fullmatch(r"/api/v1/nodes/[^/]+", path):
+        return LOOKED
     if path == "/api/v1/namespaces/weft/configmaps/weft" and method == "GET":
         return READ
     if path == "/api/v1/namespaces/weft/configmaps" and method == "POST":
@@ -370,15 +373,25 @@ class FakeApi:
             self.changed.notify_all()
         conn.reply(201, self.configmap)
 
+    def do_look(self, conn, request):
+        found = self.nodes.get(request.path.split("/")[4])
+        conn.reply(200 if found else 404, found or status(404, "no such node"))
+
     def do_patch(self, conn, request):
         name = request.path.split("/")[4]
-        patch = json.loads(request.body)["status"]["conditions"]
+        patch = json.loads(request.body)
+        conditions = patch["status"]["conditions"]
+        wanted = patch.get("metadata", {}).get("resourceVersion")
         with self.changed:
             new = copy.deepcopy(self.nodes.get(name))
+            if new and wanted not in (None, new["metadata"]["resourceVersion"]):
+                conn.reply(409, status(409, "the object has been modified", reason="Conflict"))
+                return
             if new:
                 kept = [c for c in new["status"]["conditions"]
-                        if c["type"] not in {p["type"] for p in patch}]
-                new["status"]["conditions"] = kept + patch
+                        if c["type"] not in {p["type"] for p in conditions}]
+                new["status"]["conditions"] = kept + [c for c in conditions
+                                                      if c.get("$patch") != "delete"]
                 self.happened("MODIFIED", new)
         conn.reply(200 if new else 404, new or status(404, "no such node"))
 

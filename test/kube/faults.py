@@ -196,7 +196,6 @@ ODD = "weft.test/odd"
 def odd_node(cluster, node):
     """Anybody with a kubelet's rights may do this to their own Node: text with a NUL, and more than
     a megabyte of JSON. Nobody's weft-kube may mind, neither in its watch nor in its list."""
-    names = sorted(n.name for n in cluster.nodes)
     annotate(cluster, node, "a\0" + "\1" * 200_000)
     try:
         before = weft.agent_pods(cluster)
@@ -204,14 +203,19 @@ def odd_node(cluster, node):
         must(not {p["metadata"]["uid"] for p in before.values()}
              & {p["metadata"]["uid"] for p in weft.agent_pods(cluster).values()},
              "a pod of Weft is still the one before the roll")
-        for name, log in weft.logs(cluster, "weft-kube").items():
-            must(f"{len(names)} nodes in the API server's list" in log,
-                 f"weft-kube on {name} has not read the list: {log[-500:]}")
-            must("cannot be read" not in log, f"weft-kube on {name}: {log[-500:]}")
+        wait_until(lambda: all_have_read(cluster), CHANGE_S, "lists of nodes")
         annotate(cluster, node, "b\0")
         must_hear_of_changes(cluster)
     finally:
         annotate(cluster, node, None)
+
+
+def all_have_read(cluster):
+    for name, log in weft.logs(cluster, "weft-kube").items():
+        must("cannot be read" not in log, f"weft-kube on {name}: {log[-500:]}")
+        if f"{len(cluster.nodes)} nodes in the API server's list" not in log:
+            return NotYet(f"not on {name}: {log[-500:]}")
+    return True
 
 
 def annotate(cluster, node, text):

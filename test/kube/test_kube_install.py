@@ -3,6 +3,7 @@
 """Weft's life on a cluster: what it may do, what it says, delete and apply again under a stream,
 and removal for good, after which every node is as before."""
 
+import json
 import os
 
 import faults
@@ -11,7 +12,8 @@ import pods
 import probe
 import weft
 from check import must, must_equal, step
-from cluster import Cluster
+from cluster import API_ADDRESS, Cluster
+from components import API_PORT
 from node import RANGE, kernel_state
 from rigpath import HERE
 from space import NotYet, wait_until
@@ -40,6 +42,30 @@ def check_rights(cluster):
     for what in ("nodes", "secrets", "pods"):
         done = cluster.kubectl("auth", "can-i", "update", what, f"--as={ACCOUNT}", check=False)
         must_equal(done.stdout.strip(), "no", f"may it update {what}?")
+
+
+def check_narrowed(cluster):
+    """A token that was taken from one node writes that Node's status, and no other's."""
+    here, elsewhere = cluster.nodes
+    _, root = process(here, "weft-kube")
+    token = here.run("cat", root + TOKEN)
+    patch = json.dumps({"status": {"conditions": [{"type": "Tried", "status": "True"}]}})
+
+    def tried(node):
+        """What the API server answers; nothing is written."""
+        return json.loads(cluster.control.run(
+            "curl", "-sS", "-m", "10", "--cacert", "/mnt/pki/ca.crt", "-X", "PATCH", "-d", patch,
+            "-H", "Content-Type: application/strategic-merge-patch+json",
+            "-H", f"Authorization: Bearer {token}", f"https://{API_ADDRESS}:{API_PORT}"
+            f"/api/v1/nodes/{node.name}/status?dryRun=All"))
+
+    def refused():
+        """A policy counts from a moment after it was made."""
+        answer = tried(elsewhere)
+        return "writes the status of its own node alone" in answer.get("message", "") or NotYet(
+            answer["kind"])
+    wait_until(refused, 30, f"{here.name}'s token is refused for {elsewhere.name}")
+    must_equal(tried(here)["kind"], "Node", "the answer for its own node")
 
 
 def process(node, program):
@@ -113,9 +139,11 @@ def check_apply_again(cluster, load):
 
 # ---- removal
 
-def state(node):
-    """What a node has of links, routes, rules and files."""
+def state(cluster, node):
+    """What a node has of links, routes, rules and files, and what its Node says of it."""
     kernel = kernel_state(node)
+    kernel["conditions"] = sorted(
+        c["type"] for c in cluster.get("node", node.name)["status"]["conditions"])
     kernel["nft"] = sorted(node.run("nft", "list", "tables").splitlines())
     kernel["files"] = sorted(
         path for path in node.run("find", "/opt/cni", "/etc/cni", "/var/lib/weft", "/run/weft",
@@ -135,19 +163,20 @@ def check_reset(cluster, before):
         must(not left, f"{node.name} still has {left}")
     cluster.kubectl("delete", "-f", weft.RESET, "--timeout=60s")
     for node in cluster.nodes:
-        must_equal(state(node), before[node.name], f"{node.name} after Weft was removed")
+        must_equal(state(cluster, node), before[node.name], f"{node.name} after Weft was removed")
 
 
 def test():
     with kubetest.told(Cluster(2, build=kubetest.build_directory())) as cluster:
         weft.load_image(cluster)
-        before = {node.name: state(node) for node in cluster.nodes}
+        before = {node.name: state(cluster, node) for node in cluster.nodes}
         weft.install(cluster)
         weft.wait_rolled_out(cluster)
         check_rights(cluster)
         for node in cluster.nodes:
             check_confinement(node)
-        step("it may do what the file says, and no more")
+        check_narrowed(cluster)
+        step("it may do what the file says, and no more, and that to its own node alone")
         faults.start_load(cluster, PODS)
         load = pods.places(cluster, NAMESPACE)
         check_words(cluster, load)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # weft-test: name=weft-kube-founding time=200 tier=normal build=gcc,sanitized
 """The real weft-kube between a FAKE API server and a FAKE agent (weftkube.py): the ConfigMap that
-says who founds the cluster, this node's condition, and the program itself. Every case runs with
-the release build and with the sanitized one."""
+says who founds the cluster, this node's condition, --reset, and the program itself. Every case
+runs with the release build and with the sanitized one."""
 
 import json
 import subprocess
@@ -13,8 +13,8 @@ from weftkube import (CERTIFICATE, CLUSTER, CLUSTER_TEXT, THREE, TOLD_THREE, UID
 import cases
 from cases import case, contains, equal, table
 from fakeagent import FakeAgent
-from fakeapi import (CREATED, LISTED, NETWORK_UP, PATCHED, READ, WAIT_S, FakeApi, hangs, node,
-                     refuses, says)
+from fakeapi import (CREATED, LISTED, LOOKED, NETWORK_UP, PATCHED, READ, WAIT_S, FakeApi, hangs,
+                     node, refuses, says)
 
 OTHER_UID = bytes(range(17, 33))
 
@@ -237,6 +237,77 @@ def it_ends_at_once(program):
             equal(kube.process.wait(WAIT_S), 0, "the end")
             equal(time.monotonic() - began < 2.5, True, "within the agent's second")
     agent.stop()
+
+
+# ---- --reset
+
+def reset(program, api, *seen):
+    """Ends by itself, whatever the agent does, with these lines behind the first."""
+    with Kube(program, api, "/nowhere/kube.sock", "--reset") as kube:
+        equal(kube.process.wait(WAIT_S), 0, "its end")
+    lines = kube.log().splitlines()[1:]
+    equal(len(lines), len(seen), f"lines: {lines}")
+    for line, part in zip(lines, seen):
+        contains(line, part, "a line")
+
+
+def others(condition):
+    return {**NETWORK_UP, "reason": condition}
+
+
+@case
+@each_program
+def reset_removes_the_condition(program):
+    with FakeApi(CERTIFICATE, [node("n1", conditions=[NETWORK_UP])]) as api:
+        reset(program, api, "node n1 had Weft's condition NetworkUnavailable=False -> removed")
+        left = api.nodes["n1"]["status"]["conditions"]
+        equal([c["type"] for c in left], ["Ready"], "what is left")
+        reset(program, api, "has no condition that Weft set -> nothing to remove")
+        equal((api.count(LISTED), api.count(READ)), (0, 0), "other requests")
+
+
+@case
+@each_program
+def reset_leaves_what_others_set(program):
+    with FakeApi(CERTIFICATE, [node("n1", conditions=[others("OtherIsUp")])]) as api:
+        reset(program, api, "has no condition that Weft set -> nothing to remove")
+        equal(api.count(PATCHED), 0, "patches")
+    with FakeApi(CERTIFICATE, []) as api:
+        reset(program, api, "is not known to the API server -> nothing to remove")
+
+
+@case
+@each_program
+def reset_and_another_network_at_once(program):
+    with FakeApi(CERTIFICATE, [node("n1", conditions=[NETWORK_UP])]) as api:
+        def overtaken(conn, request):
+            api.happens("MODIFIED", node("n1", conditions=[others("OtherIsUp")]))
+            api.do_patch(conn, request)
+        api.plans[PATCHED] = [overtaken]
+        reset(program, api, "has no condition that Weft set -> nothing to remove")
+        contains(str(api.nodes["n1"]), "OtherIsUp", "the Node")
+
+
+@case
+@each_program
+def reset_without_rights(program):
+    with FakeApi(CERTIFICATE, [node("n1", conditions=[NETWORK_UP])]) as api:
+        api.plans[LOOKED] = [refuses(403, message="never")]
+        reset(program, api, "does not let us read this node (403: never)", "that is over",
+              "-> removed")
+
+
+@case
+@each_program
+def reset_is_interrupted(program):
+    with FakeApi(CERTIFICATE) as api:
+        api.plans[LOOKED] = [hangs]
+        kube = Kube(program, api, "/nowhere/kube.sock", "--reset")
+        api.wait(lambda a: a.count(LOOKED) == 1, "for a request")
+        kube.process.terminate()
+        equal(kube.process.wait(WAIT_S), 1, "its end")
+        kube.reader.join(WAIT_S)
+        kube.process.stderr.close()
 
 
 if __name__ == "__main__":

@@ -117,14 +117,14 @@ class Agent(FakeAgent):
 class Kube:
     """The program, its token, and what it prints."""
 
-    def __init__(self, program, api, agent, **files):
+    def __init__(self, program, api, agent, *flags, **files):
         self.token = files.get("token", write(new_path("token"), TOKEN + "\n"))
         self.ca = files.get("ca", CA)
         self.lines, self.heard = [], threading.Condition()
         self.process = subprocess.Popen(
             [program, "--node", "n1", "--api-server", api if isinstance(api, str) else api.url,
              "--token-file", self.token, "--ca-file", self.ca, "--namespace", "weft", "--socket",
-             agent if isinstance(agent, str) else agent.path],
+             agent if isinstance(agent, str) else agent.path, *flags],
             env={"PATH": "/nowhere", "https_proxy": "http://127.0.0.1:1"}, cwd="/",
             stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         self.reader = threading.Thread(target=self.read, daemon=True)

@@ -142,9 +142,9 @@ static void help_needs_nothing_else(void)
 	CHECK(o.help);
 	good("--version", "", &o);
 	CHECK(o.version);
-	while (options_help_line(n, line, sizeof(line)))
+	while (flags_help(&options_flags, n, line, sizeof(line)))
 		n++;
-	CHECK_UINT(n, 9);
+	CHECK_UINT(n, 10);
 }
 
 int main(void)

@@ -1,8 +1,8 @@
 #pragma once
 /*
  * Cuts a large JSON text into the parts of its outermost object or array, so that each can be
- * parsed on its own (wire/json.h) or passed over, and a list of 16 MiB never becomes one tree, which
- * would take ten times that. A part is found by counting brackets: what is inside is checked by
+ * parsed on its own (wire/json.h) or passed over, and a list of 16 MiB never becomes one tree: that
+ * would take ten times as much. A part is found by counting brackets: what is inside is checked by
  * whoever parses it. No recursion, no memory.
  */
 #include "base/bytes.h"

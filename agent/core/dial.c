@@ -281,17 +281,21 @@ static struct endpoint agent_at(const struct core *core, uint32_t ip)
 	};
 }
 
-/* All say that there is no cluster; or those that do not answer had time to. */
+/* All say that there is no cluster; or those that do not answer had time to. What was heard from
+ * nodes that are listed no more says nothing of those that are. */
 bool dial_platform_asked(const struct core *core)
 {
 	size_t n = 0, none = 0, ended = 0, nodes = platform_nodes(core);
 
-	for (size_t i = 0; i < core->dial.n; i++) {
-		none += core->dial.targets[i].says_none;
-		ended += core->dial.targets[i].ended;
+	for (size_t i = 0; i < nodes; i++) {
+		uint32_t ip = platform_node_ip(core, i);
+		struct endpoint endpoint = agent_at(core, ip);
+		const struct dial_target *target = ip ? find(&core->dial, &endpoint) : NULL;
+
+		n += ip && n < PLATFORM_ASK;
+		none += target && target->says_none;
+		ended += target && target->ended;
 	}
-	for (size_t i = 0; i < nodes && n < PLATFORM_ASK; i++)
-		n += platform_node_ip(core, i) != 0;
 	return none >= n || (ended >= n && instant_reached(core->out.now, platform_patience(core)));
 }
 

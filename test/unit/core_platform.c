@@ -1,143 +1,8 @@
 /* What the platform tells a core, through its door: who may found, and whom to ask first. */
 #include "core/platform.h"
 
-#include "check.h"
-#include "core/core.h"
-#include "core/status.h"
-
-static const struct uid me = { { 1 } }, other = { { 9 } };
-static const struct uuid cluster = { { 7 } };
-
-struct world {
-	struct core *core;
-	struct instant now;
-	struct platform_answer answer; /* the last one */
-	bool founded;
-	struct uuid founded_as;
-	size_t n_dials;
-	struct action dials[64];
-	char detail[TEXT_LEN_MAX + 1];
-	char refused[TEXT_LEN_MAX + 1];
-};
-
-static void step(struct world *world, struct event event);
-
-static void look(struct world *world, const struct action *action)
-{
-	if (action->type == ACTION_ANSWER && action->answer->platform)
-		world->answer = *action->answer->platform;
-	else if (action->type == ACTION_ANSWER && action->answer->status)
-		snprintf(world->detail, sizeof(world->detail), "%s",
-			 action->answer->status->detail);
-	else if (action->type == ACTION_ANSWER && action->answer->code != ANSWER_OK)
-		strcpy(world->refused, action->answer->text);
-	else if (action->type == ACTION_DIAL && world->n_dials < 64)
-		world->dials[world->n_dials++] = *action;
-}
-
-static void step(struct world *world, struct event event)
-{
-	uint64_t tags[32];
-	size_t n = 0;
-	const struct actions *actions;
-
-	event.now = world->now;
-	actions = core_step(world->core, &event);
-	for (size_t i = 0; i < actions->n; i++) {
-		const struct action *action = &actions->items[i];
-
-		look(world, action);
-		if (action->type == ACTION_STORE && action->store.file == STORE_KEEPER)
-			world->founded = true;
-		if (action->type == ACTION_STORE) {
-			REQUIRE(n < 32);
-			tags[n++] = action->store.tag;
-		}
-	}
-	for (size_t i = 0; i < n; i++)
-		step(world, (struct event){ .type = EVENT_STORED, .stored = { .tag = tags[i] } });
-}
-
-static void start(struct world *world, bool logs_lost)
-{
-	struct settings settings = {
-		.uid = me,
-		.incarnation = 1,
-		.nonce = 77,
-		.seed = 1,
-		.keeper_id = 99,
-		.boot = { { 6 } },
-		.name = "n1",
-		.agent_version = "test",
-		.range = { .ip = 0x0a200000, .len = 12 },
-		.block_len = 26,
-		.port = 6785,
-		.first_blocks = 2,
-		.auth_none = true,
-		.platform = true,
-	};
-	struct start start = {
-		.settings = &settings,
-		.underlay = { .have = true, .ip = 0xc0000201, .dev = "eth0", .mtu = 1500 },
-		.store_lost = { [STORE_KEEPER] = logs_lost },
-	};
-
-	*world = (struct world){ .core = core_new(), .now = { .ms = 5000 } };
-	step(world, (struct event){ .type = EVENT_START, .start = &start });
-}
-
-static void tell(struct world *world, const struct platform_news *news)
-{
-	struct request request = { .type = REQUEST_PLATFORM, .client = 3, .platform = news };
-
-	step(world, (struct event){ .type = EVENT_REQUEST, .request = &request });
-}
-
-static const char *detail(struct world *world)
-{
-	struct request request = { .type = REQUEST_STATUS, .client = 4 };
-
-	step(world, (struct event){ .type = EVENT_REQUEST, .request = &request });
-	return world->detail;
-}
-
-/* This node, and `others` more. */
-static void tell_nodes(struct world *world, uint64_t list, size_t others)
-{
-	struct platform_node nodes[40] = { { .name = "n1", .ref = "uid-of-n1", .ip = 0xc0000201 } };
-	struct platform_news news = {
-		.list = list, .first = true, .last = true, .n = others + 1, .nodes = nodes
-	};
-
-	for (size_t i = 1; i <= others; i++) {
-		snprintf(nodes[i].name, sizeof(nodes[i].name), "n%zu", i + 1);
-		nodes[i].ip = 0xc0000201 + (uint32_t)i;
-	}
-	tell(world, &news);
-}
-
-static void tell_founder(struct world *world, struct uid founder, const char *node)
-{
-	struct platform_founding founding = { .cluster = cluster, .founder = founder };
-	struct platform_news news = { .founding = &founding };
-
-	snprintf(founding.node, sizeof(founding.node), "%s", node);
-	tell(world, &news);
-}
-
-static void dials_fail(struct world *world, size_t n)
-{
-	for (size_t i = 0; i < n && i < world->n_dials; i++)
-		step(world, (struct event){ .type = EVENT_LINK_CLOSED,
-					    .link = { .link = world->dials[i].dial.link,
-						      .reason = "refused" } });
-}
-
-static void wait(struct world *world, int64_t ms)
-{
-	world->now = instant_add_ms(world->now, ms);
-	tell(world, &(struct platform_news){ 0 });
-}
+#include "core/dial.h"
+#include "platforms.h"
 
 static void alone_it_founds_what_it_is_told(void)
 {
@@ -340,8 +205,104 @@ static void who_dialled_us_is_not_dialled_for_ever(void)
 	core_free(world.core);
 }
 
+/* The n-th dial of ours is answered by an agent of that node in no cluster, which then goes. */
+static void says_none(struct world *world, size_t dial)
+{
+	struct message message = { .type = MESSAGE_HELLO,
+				   .hello = { .uid = { { 0x40 } },
+					      .incarnation = 1,
+					      .nonce = 5,
+					      .range = { .ip = 0x0a200000, .len = 12 },
+					      .block_len = 26 } };
+	struct event event = { .type = EVENT_LINK_CONNECTED,
+			       .link = { .link = world->dials[dial].dial.link,
+					 .message = &message,
+					 .reason = "it went" } };
+
+	message.hello.listen = world->dials[dial].dial.to;
+	message.hello.uid.b[1] = message.hello.listen.ip[3];
+	snprintf(message.hello.name, sizeof(message.hello.name), "n%u", message.hello.listen.ip[3]);
+	step(world, event);
+	event.type = EVENT_LINK_SECURED;
+	step(world, event);
+	event.type = EVENT_LINK_MESSAGE;
+	step(world, event);
+	event.type = EVENT_LINK_CLOSED;
+	step(world, event);
+}
+
+static size_t dial_to_node(const struct world *world, unsigned number)
+{
+	size_t at = 0;
+
+	while (at < world->n_dials && world->dials[at].dial.to.ip[3] != number)
+		at++;
+	REQUIRE(at < world->n_dials);
+	return at;
+}
+
+/* n2 said that there is no cluster and is listed no more: that is no word of n3's. */
+static void who_is_listed_no_more_does_not_count(void)
+{
+	struct world world;
+
+	start(&world, false);
+	tell_nodes(&world, 5, 2);
+	says_none(&world, dial_to_node(&world, 2));
+	tell_list(&world, 6, 2, (const unsigned[]){ 1, 3 });
+	CHECK(!world.answer.wants_founding);
+	tell_founder(&world, me, "n1");
+	CHECK(!world.founded);
+	says_none(&world, dial_to_node(&world, 3));
+	CHECK(world.founded);
+	core_free(world.core);
+}
+
+/* Nor does a dial to n2 that failed: n3 has just come, and may be starting. */
+static void who_failed_and_is_listed_no_more_does_not_count(void)
+{
+	struct world world;
+
+	start(&world, false);
+	tell_list(&world, 5, 2, (const unsigned[]){ 1, 2 });
+	dials_fail(&world, SIZE_MAX);
+	wait(&world, PLATFORM_WAIT_MS - 1);
+	dials_fail(&world, SIZE_MAX);
+	world.n_dials = 0;
+	tell_list(&world, 6, 2, (const unsigned[]){ 1, 3 });
+	wait(&world, 1);
+	CHECK(!world.answer.wants_founding);
+	dials_fail(&world, SIZE_MAX);
+	wait(&world, 0);
+	CHECK(world.answer.wants_founding);
+	core_free(world.core);
+}
+
+/* What was heard at an address minutes ago is forgotten when no Node has it. */
+static void who_comes_back_late_is_asked_anew(void)
+{
+	struct world world;
+
+	start(&world, false);
+	tell_list(&world, 5, 3, (const unsigned[]){ 1, 2, 3 });
+	says_none(&world, dial_to_node(&world, 2));
+	tell_gone(&world, 5, "n2");
+	for (int i = 0; i < 2; i++)
+		wait(&world, DIAL_FORGET_MS);
+	world.n_dials = 0;
+	tell_list(&world, 6, 2, (const unsigned[]){ 1, 2 });
+	CHECK(!world.answer.wants_founding);
+	says_none(&world, dial_to_node(&world, 2));
+	wait(&world, 0);
+	CHECK(world.answer.wants_founding);
+	core_free(world.core);
+}
+
 int main(void)
 {
+	RUN(who_is_listed_no_more_does_not_count);
+	RUN(who_failed_and_is_listed_no_more_does_not_count);
+	RUN(who_comes_back_late_is_asked_anew);
 	RUN(who_dialled_us_is_not_dialled_for_ever);
 	RUN(alone_it_founds_what_it_is_told);
 	RUN(others_are_asked_first);

@@ -323,7 +323,7 @@ void greet_found(struct core *core)
 		return;
 	if (core->settings.platform) {
 		if (platform_lets_found(core, &cluster))
-			found(core, &cluster, "the ConfigMap names this node");
+			found(core, &cluster, "the ConfigMap names this node as founder");
 		return;
 	}
 	if (!core->settings.init)

@@ -113,10 +113,16 @@ static void take_nodes(struct core *core, const struct platform_news *news)
 
 /* ---- what is told, and what is answered */
 
+static bool is_founder(const struct core *core)
+{
+	const struct platform *platform = &core->platform;
+
+	return platform->founding_told && uid_eq(&platform->founding.founder, &core->settings.uid);
+}
+
 static void take_founding(struct core *core, const struct platform_founding *founding)
 {
 	struct platform *platform = &core->platform;
-	bool ours = uid_eq(&founding->founder, &core->settings.uid);
 	bool known = platform->founding_told &&
 		     uid_eq(&platform->founding.founder, &founding->founder) &&
 		     uuid_eq(&platform->founding.cluster, &founding->cluster);
@@ -131,10 +137,10 @@ static void take_founding(struct core *core, const struct platform_founding *fou
 			  "new pod here; whichever of the two has less to lose must be given up: "
 			  "'weftd --reset' on its nodes, and the ConfigMap if it is that one's",
 			  founding->node);
-	else if (!core_in_cluster(core))
-		out_trace(&core->out, TRACE_INFO, "the ConfigMap names %s as founder -> %s",
-			  founding->node,
-			  ours ? "founding the cluster here" : "waiting to reach its cluster");
+	else if (!core_in_cluster(core) && !is_founder(core)) /* who founds says so (greet.c) */
+		out_trace(&core->out, TRACE_INFO,
+			  "the ConfigMap names %s as founder -> waiting to reach its cluster",
+			  founding->node);
 }
 
 static void say_state(struct core *core, uint32_t client)
@@ -189,8 +195,7 @@ bool platform_lets_found(const struct core *core, struct uuid *ret)
 {
 	const struct platform *platform = &core->platform;
 
-	if (!platform->founding_told || !platform->whole.number || !dial_platform_asked(core) ||
-	    !uid_eq(&platform->founding.founder, &core->settings.uid))
+	if (!is_founder(core) || !platform->whole.number || !dial_platform_asked(core))
 		return false;
 	*ret = platform->founding.cluster;
 	return true;
@@ -225,7 +230,7 @@ void platform_waiting_for(const struct core *core, char text[static TEXT_LEN_MAX
 				"the cluster's nodes");
 	else if (!platform->whole.number)
 		text_line(text, "waiting for the API server's list of nodes");
-	else if (!platform->founding_told && !dial_platform_asked(core))
+	else if ((!platform->founding_told || is_founder(core)) && !dial_platform_asked(core))
 		text_line(text, "asking the cluster's nodes whether there is a Weft cluster; those "
 				"that do not answer are waited for, for half a minute");
 	else if (!platform->founding_told)

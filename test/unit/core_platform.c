@@ -298,11 +298,37 @@ static void who_comes_back_late_is_asked_anew(void)
 	core_free(world.core);
 }
 
+static void founding_is_said_once(void)
+{
+	struct world world;
+
+	start(&world, false);
+	tell_nodes(&world, 5, 1);
+	world.said[0] = '\0';
+	tell_founder(&world, me, "n1");
+	CHECK_STR(world.said, "");
+	CHECK(strstr(detail(&world), "asking the cluster's nodes") != NULL);
+	says_none(&world, dial_to_node(&world, 2));
+	CHECK(world.founded);
+	CHECK(strstr(world.said, "the ConfigMap names this node as founder -> founding a cluster "
+				 "here\n") != NULL);
+	core_free(world.core);
+
+	start(&world, false);
+	tell_nodes(&world, 5, 0);
+	world.said[0] = '\0';
+	tell_founder(&world, other, "n2");
+	CHECK_STR(world.said,
+		  "the ConfigMap names n2 as founder -> waiting to reach its cluster\n");
+	core_free(world.core);
+}
+
 int main(void)
 {
 	RUN(who_is_listed_no_more_does_not_count);
 	RUN(who_failed_and_is_listed_no_more_does_not_count);
 	RUN(who_comes_back_late_is_asked_anew);
+	RUN(founding_is_said_once);
 	RUN(who_dialled_us_is_not_dialled_for_ever);
 	RUN(alone_it_founds_what_it_is_told);
 	RUN(others_are_asked_first);

@@ -5,6 +5,7 @@
 #include "base/siphash.h"
 #include "base/text.h"
 #include "base/vec.h"
+#include "base/xalloc.h"
 #include "core/answers.h"
 #include "core/greet.h"
 #include "core/state.h"
@@ -14,10 +15,18 @@ void platform_init(struct platform *platform)
 	*platform = (struct platform){ 0 };
 }
 
+static void list_done(struct platform_list *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		free(list->nodes[i].name);
+	free(list->nodes);
+	*list = (struct platform_list){ 0 };
+}
+
 void platform_done(struct platform *platform)
 {
-	free(platform->whole.nodes);
-	free(platform->arriving.nodes);
+	list_done(&platform->whole);
+	list_done(&platform->arriving);
 	platform_init(platform);
 }
 
@@ -39,21 +48,55 @@ static struct platform_place *find(const struct platform_list *list, uint64_t ke
 	return NULL;
 }
 
-static void put(struct platform_list *list, const struct platform_node *node)
+static void take_out(struct platform_list *list, struct platform_place *place)
+{
+	free(place->name);
+	*place = list->nodes[--list->n];
+}
+
+/* A list that replaces another one makes no node new. */
+static struct instant listed_since(const struct core *core, uint64_t key)
+{
+	const struct platform_place *place = find(&core->platform.whole, key);
+
+	return place ? place->since : core->out.now;
+}
+
+static void leave_out(struct core *core, struct platform_list *list)
+{
+	if (!list->overfull && !core->platform.whole.overfull)
+		out_trace(&core->out, TRACE_WARN,
+			  "the API server knows more than %d other nodes -> the rest is not looked "
+			  "for",
+			  PLATFORM_NODES_MAX);
+	list->overfull = true;
+}
+
+static void add(struct core *core, struct platform_list *list, const struct platform_node *node)
 {
 	uint64_t key = key_of(node->name);
-	struct platform_place *place = find(list, key);
 
-	if (node->gone && place)
-		*place = list->nodes[--list->n];
-	if (node->gone || (!place && list->n == PLATFORM_NODES_MAX))
-		return;
-	if (!place) {
-		list->nodes =
-			vec_reserve(list->nodes, &list->cap, list->n + 1, sizeof(*list->nodes));
-		place = &list->nodes[list->n++];
-	}
-	*place = (struct platform_place){ key, node->ip };
+	list->nodes = vec_reserve(list->nodes, &list->cap, list->n + 1, sizeof(*list->nodes));
+	list->nodes[list->n++] = (struct platform_place){
+		.key = key,
+		.name = xstrdup(node->name),
+		.ip = node->ip,
+		.since = listed_since(core, key),
+	};
+}
+
+static void put(struct core *core, struct platform_list *list, const struct platform_node *node)
+{
+	struct platform_place *place = find(list, key_of(node->name));
+
+	if (place && node->gone)
+		take_out(list, place);
+	else if (place)
+		place->ip = node->ip;
+	else if (!node->gone && list->n == PLATFORM_NODES_MAX)
+		leave_out(core, list);
+	else if (!node->gone)
+		add(core, list, node);
 }
 
 static bool is_this_node(const struct core *core, const struct platform_node *node)
@@ -62,8 +105,10 @@ static bool is_this_node(const struct core *core, const struct platform_node *no
 }
 
 /* This node is no place to look for others. */
-static void learn_self(struct core *core, const struct platform_node *node)
+static void learn_self(struct core *core, struct platform_list *list,
+		       const struct platform_node *node)
 {
+	list->has_self = !node->gone;
 	if (!node->gone)
 		memcpy(core->platform.own_ref, node->ref, sizeof(node->ref));
 }
@@ -73,7 +118,7 @@ static void complete_list(struct core *core)
 	struct platform *platform = &core->platform;
 	bool first = platform->whole.number == 0;
 
-	free(platform->whole.nodes);
+	list_done(&platform->whole);
 	platform->whole = platform->arriving;
 	platform->arriving = (struct platform_list){ 0 };
 	if (first)
@@ -88,8 +133,8 @@ static void complete_list(struct core *core)
 static struct platform_list *list_of(struct platform *platform, const struct platform_news *news)
 {
 	if (news->list && news->first) {
-		free(platform->arriving.nodes);
-		platform->arriving = (struct platform_list){ .number = news->list };
+		list_done(&platform->arriving);
+		platform->arriving.number = news->list;
 	}
 	return news->list == 0                           ? NULL
 	       : news->list == platform->arriving.number ? &platform->arriving
@@ -103,9 +148,9 @@ static void take_nodes(struct core *core, const struct platform_news *news)
 
 	for (size_t i = 0; list && i < news->n; i++) {
 		if (is_this_node(core, &news->nodes[i]))
-			learn_self(core, &news->nodes[i]);
+			learn_self(core, list, &news->nodes[i]);
 		else
-			put(list, &news->nodes[i]);
+			put(core, list, &news->nodes[i]);
 	}
 	if (list == &core->platform.arriving && news->last)
 		complete_list(core);
@@ -143,6 +188,12 @@ static void take_founding(struct core *core, const struct platform_founding *fou
 			  founding->node);
 }
 
+/* The list that we hold whole; 0 asks for it again, as there is room now for what was left out. */
+static uint64_t list_held(const struct platform_list *whole)
+{
+	return whole->overfull && whole->n < PLATFORM_NODES_MAX ? 0 : whole->number;
+}
+
 static void say_state(struct core *core, uint32_t client)
 {
 	struct platform_answer *platform = out_alloc(&core->out, sizeof(*platform));
@@ -151,7 +202,7 @@ static void say_state(struct core *core, uint32_t client)
 	platform->uid = core->settings.uid;
 	memcpy(platform->name, core->settings.name, sizeof(platform->name));
 	platform->cluster = core->cluster;
-	platform->list = core->platform.whole.number;
+	platform->list = list_held(&core->platform.whole);
 	platform->wants_founding = !core_in_cluster(core) && core->platform.whole.number &&
 				   dial_platform_asked(core);
 	platform->ready = pod_requests_ready(core, &why);
@@ -162,15 +213,28 @@ static void say_state(struct core *core, uint32_t client)
 	out_add(&core->out, ACTION_ANSWER)->answer = answer;
 }
 
+static void take_trouble(struct core *core, const char trouble[static TEXT_LEN_MAX + 1])
+{
+	char *before = core->platform.trouble;
+
+	if (strcmp(before, trouble) == 0)
+		return;
+	if (trouble[0])
+		out_trace(&core->out, TRACE_WARN, "weft-kube: %s", trouble);
+	else
+		out_trace(&core->out, TRACE_INFO,
+			  "weft-kube: that is over -> nodes are heard of again");
+	memcpy(before, trouble, TEXT_LEN_MAX + 1);
+}
+
 void platform_told(struct core *core, const struct request *request)
 {
 	const struct platform_news *news = request->platform;
 	struct platform *platform = &core->platform;
 
 	platform->told = true;
-	if (strcmp(platform->trouble, news->trouble) != 0 && news->trouble[0])
-		out_trace(&core->out, TRACE_WARN, "weft-kube: %s", news->trouble);
-	memcpy(platform->trouble, news->trouble, sizeof(platform->trouble));
+	platform->told_at = core->out.now;
+	take_trouble(core, news->trouble);
 	take_nodes(core, news);
 	if (news->founding)
 		take_founding(core, news->founding);

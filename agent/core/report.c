@@ -1,9 +1,13 @@
 #include "core/report.h"
 
+#include <assert.h>
+
 #include "base/err.h"
 #include "core/greet.h"
 #include "core/state.h"
 #include "core/status.h"
+
+enum { WARNINGS_MAX = 16 }; /* more than there are kinds */
 
 static const char *state_word(const struct core *core)
 {
@@ -272,8 +276,8 @@ static uint64_t pod_age_ms(const struct core *core, const struct pod *pod, uint6
 
 static void warn(struct core *core, struct status_report *report, const char *text)
 {
-	if (report->n_warnings < 8)
-		report->warnings[report->n_warnings++] = out_text(&core->out, "%s", text);
+	assert(report->n_warnings < WARNINGS_MAX);
+	report->warnings[report->n_warnings++] = out_text(&core->out, "%s", text);
 }
 
 /* Kept because it runs, but no other node reaches it: they send to who owns the block. */
@@ -322,9 +326,18 @@ static void fill_pods(struct core *core, struct status_report *report, uint64_t 
 	report->pods = pods;
 }
 
+static void warn_of_platform(struct core *core, struct status_report *report)
+{
+	const char *texts[PLATFORM_WARNINGS_MAX];
+	size_t n = platform_warnings(core, texts);
+
+	for (size_t i = 0; i < n; i++)
+		warn(core, report, texts[i]);
+}
+
 static void fill_warnings(struct core *core, struct status_report *report)
 {
-	report->warnings = out_alloc(&core->out, 8 * sizeof(*report->warnings));
+	report->warnings = out_alloc(&core->out, WARNINGS_MAX * sizeof(*report->warnings));
 	if (clone_alarm(core))
 		warn(core, report,
 		     "another agent runs with this node's identity: new addresses are held back "
@@ -337,6 +350,7 @@ static void fill_warnings(struct core *core, struct status_report *report)
 		warn(core, report,
 		     "the ConfigMap names another cluster than this node's: no new pod here until "
 		     "one of the two is given up");
+	warn_of_platform(core, report);
 	if (core->keeper_doubted)
 		warn(core, report,
 		     "this keeper's log was rolled back: it does not vote; no node gets a new "

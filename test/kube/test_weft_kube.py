@@ -2,12 +2,15 @@
 # weft-test: name=weft-kube time=300 tier=normal build=gcc,sanitized
 """The real weft-kube between a FAKE API server and a FAKE agent (weftkube.py): what a real API
 server cannot be made to do with its nodes. 410 Gone, garbage, an answer byte by byte, one cut off,
-429 and 500, another token, the wrong CA, redirects. Every case runs with the release build and
-with the sanitized one, except those that must wait for a time-out."""
+429 and 500, another token, the wrong CA, redirects. The last case has the real agent instead of
+the fake one, and asks the real weftctl. Every case runs with the release build and with the
+sanitized one, except those that must wait for a time-out."""
 
 import json
 import os
 import shutil
+import subprocess
+import threading
 import time
 
 from weftkube import (CA, CERTIFICATE, CLUSTER, CLUSTER_TEXT, ELSEWHERE, OTHER_CA, THREE,
@@ -15,8 +18,8 @@ from weftkube import (CA, CERTIFICATE, CLUSTER, CLUSTER_TEXT, ELSEWHERE, OTHER_C
 import cases
 from cases import case, contains, equal, table
 from fakeagent import FakeAgent, frame
-from fakeapi import (LISTED, PATCHED, READ, TOKEN, WATCHED, FakeApi, breaks_off, dribbles, hangs,
-                     node, refuses, says, sends, status, streams)
+from fakeapi import (LISTED, PATCHED, READ, TOKEN, WAIT_S, WATCHED, FakeApi, breaks_off, dribbles,
+                     hangs, node, refuses, says, sends, status, streams)
 
 
 # ---- as it should be
@@ -400,6 +403,65 @@ def nobody_is_there(program):
         kube.must_run()
         equal(kube.count("cannot be reached"), 1, "lines")
     agent.stop()
+
+
+# ---- what people see of it
+
+class Weftd(Kube):
+    """The real agent, in a network and a /run of its own, and what it prints."""
+
+    SETUP = """
+mount -t tmpfs -o size=16m weft-k /run
+ip link set lo up
+ip link add uplink type veth peer name cable
+ip addr add 192.0.2.1/24 dev uplink
+ip link set cable up
+ip link set uplink up
+exec "$@" --auth=none --kube --name=n1 --state=/run/state --metrics-address=off
+"""
+
+    def __init__(self, program):
+        agent = os.path.dirname(os.path.dirname(program))
+        self.weftctl = os.path.join(agent, "cli", "weftctl")
+        self.lines, self.heard = [], threading.Condition()
+        as_root = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+        self.process = subprocess.Popen(
+            ["unshare", *as_root, "--net", "--mount", "--propagation", "private",
+             "sh", "-ec", self.SETUP, "sh", os.path.join(agent, "weftd")],
+            cwd="/", stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    def socket(self, name):
+        return f"/proc/{self.process.pid}/root/run/weft/{name}.sock"
+
+    def show(self, *options):
+        return subprocess.run([self.weftctl, "--socket", self.socket("weft"), "status", *options],
+                              check=True, stdout=subprocess.PIPE, text=True, timeout=WAIT_S).stdout
+
+    def state_and_warnings(self):
+        shown = json.loads(self.show("-o", "json"))
+        return shown["state"], shown["warnings"]
+
+
+@case
+@each_program
+def people_see_while_the_api_server_is_away(program):
+    with FakeApi(CERTIFICATE, THREE[:1]) as api, Weftd(program) as weftd, \
+            Kube(program, api, weftd.socket("kube")):
+        api.wait(lambda a: a.count(PATCHED) == 1, "for the condition of a node that is ready")
+        equal(weftd.state_and_warnings(), ("ready", []), "before")
+        api.stop()
+        about = f"weft-kube: the API server at {api.url} "
+        weftd.wait_line(about)
+        (state, warnings), text = weftd.state_and_warnings(), weftd.show()
+        api.start()
+        equal((state, len(warnings)), ("ready", 1), "state and warnings")
+        contains(warnings[0], about, "the warning")
+        contains(warnings[0], "meanwhile traffic goes on; new nodes may not be noticed", "it")
+        contains(text, f"\n  WARNING    {about}", "status")
+        weftd.wait_line("weft-kube: that is over")
+        equal(weftd.state_and_warnings(), ("ready", []), "afterwards")
 
 
 if __name__ == "__main__":

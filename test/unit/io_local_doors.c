@@ -8,91 +8,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-#include "base/xalloc.h"
-#include "io/local_server.h"
-#include "io_fixture.h"
-
-enum { QUESTION_MAX = 1 << 20 };
-
-struct world {
-	struct fixture fixture;
-	struct local_server server;
-	char *directory;
-	char path[300];
-	unsigned asked;
-	uint32_t client;       /* the last one that asked */
-	struct bytes question; /* data owned */
-	bool answer_at_once;
-};
-
-static void on_asked(void *arg, uint32_t client, struct bytes question)
-{
-	struct world *w = arg;
-
-	w->asked++;
-	w->client = client;
-	free((void *)(uintptr_t)w->question.data);
-	w->question =
-		(struct bytes){ .data = xmemdup(question.data, question.len), .len = question.len };
-	if (w->answer_at_once)
-		local_server_answer(&w->server, client, question);
-	else
-		fixture_satisfy(&w->fixture);
-}
-
-static void on_gone(void *arg, uint32_t client)
-{
-	(void)arg;
-	(void)client;
-}
-
-static void on_refused(void *arg, const char *why)
-{
-	(void)arg;
-	(void)why;
-}
-
-static const struct local_owner owner = {
-	.asked = on_asked,
-	.gone = on_gone,
-	.refused = on_refused,
-};
-
-static void open_world(struct world *w, struct local_place place, bool socket)
-{
-	struct err err = { 0 };
-
-	*w = (struct world){ 0 };
-	w->directory = fixture_directory();
-	snprintf(w->path, sizeof(w->path), "%s/weft.sock", w->directory);
-	if (socket)
-		place.path = w->path;
-	fixture_init(&w->fixture);
-	REQUIRE(local_server_open(&w->server, &w->fixture.loop, &place, QUESTION_MAX, &owner, w,
-				  &err) == 0);
-}
-
-static void world_done(struct world *w)
-{
-	local_server_done(&w->server);
-	fixture_done(&w->fixture);
-	free((void *)(uintptr_t)w->question.data);
-	fixture_remove(w->directory);
-}
-
-static void wait_until_asked(struct world *w)
-{
-	if (!w->asked)
-		REQUIRE(fixture_wait(&w->fixture));
-}
-
-/* What was sent to a local socket is there when send() returns; taking a client and reading from it
- * are two turns. */
-static void run_what_is_ready(struct world *w)
-{
-	for (int i = 0; i < 5; i++)
-		uv_run(&w->fixture.loop.uv, UV_RUN_NOWAIT);
-}
+#include "local_world.h"
 
 enum { GROUP = 6786, STRANGER = 65534 };
 
@@ -159,7 +75,7 @@ static void group_may_ask(void)
 	struct stat stat;
 	struct world w;
 
-	open_world(&w, (struct local_place){ .group = group }, true);
+	world_open(&w, (struct local_place){ .group = group });
 	w.answer_at_once = true;
 	REQUIRE(lstat(w.path, &stat) == 0);
 	CHECK_UINT(stat.st_mode & 0777, 0660);
@@ -182,14 +98,14 @@ static void http_request_and_answer(void)
 	struct world w;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	open_world(&w, place, false);
+	world_open(&w, place);
 	REQUIRE(getsockname(w.server.fd, (struct sockaddr *)&at, &len) == 0);
 	REQUIRE(connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0);
 	REQUIRE(send(fd, head, 10, 0) == 10);
 	run_what_is_ready(&w);
 	CHECK_UINT(w.asked, 0);
 	REQUIRE(send(fd, head + 10, sizeof(head) - 11, 0) == (ssize_t)sizeof(head) - 11);
-	wait_until_asked(&w);
+	wait_until(&w, one_asked);
 	CHECK_UINT(w.question.len, sizeof(head) - 1);
 	CHECK_MEM(w.question.data, head, sizeof(head) - 1);
 	local_server_answer(&w.server, w.client,

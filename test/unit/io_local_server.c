@@ -6,101 +6,13 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include "base/xalloc.h"
-#include "io_fixture.h"
+#include "local_world.h"
 
-enum { QUESTION_MAX = 1 << 20, CROWD = LOCAL_CLIENTS_MAX + 5 };
-
-struct world {
-	struct fixture fixture;
-	struct local_server server;
-	char *directory;
-	char path[300];
-	unsigned asked, gone, refused;
-	uint32_t client;       /* the last one that asked */
-	uint32_t left;         /* the last one that left */
-	struct bytes question; /* data owned */
-	bool answer_at_once;
-	char why[100];
-	bool (*enough)(const struct world *w);
-};
-
-static void look(struct world *w)
-{
-	if (w->enough && w->enough(w))
-		fixture_satisfy(&w->fixture);
-}
-
-static void on_asked(void *arg, uint32_t client, struct bytes question)
-{
-	struct world *w = arg;
-
-	w->asked++;
-	w->client = client;
-	free((void *)(uintptr_t)w->question.data);
-	w->question =
-		(struct bytes){ .data = xmemdup(question.data, question.len), .len = question.len };
-	if (w->answer_at_once)
-		local_server_answer(&w->server, client, question);
-	look(w);
-}
-
-static void on_gone(void *arg, uint32_t client)
-{
-	struct world *w = arg;
-
-	w->gone++;
-	w->left = client;
-	look(w);
-}
-
-static void on_refused(void *arg, const char *why)
-{
-	struct world *w = arg;
-
-	w->refused++;
-	snprintf(w->why, sizeof(w->why), "%s", why);
-	look(w);
-}
-
-static const struct local_owner owner = {
-	.asked = on_asked,
-	.gone = on_gone,
-	.refused = on_refused,
-};
+enum { CROWD = LOCAL_CLIENTS_MAX + 5 };
 
 static void world_init(struct world *w)
 {
-	struct local_place place = { .path = w->path };
-	struct err err = { 0 };
-
-	*w = (struct world){ 0 };
-	w->directory = fixture_directory();
-	snprintf(w->path, sizeof(w->path), "%s/weft.sock", w->directory);
-	fixture_init(&w->fixture);
-	REQUIRE(local_server_open(&w->server, &w->fixture.loop, &place, QUESTION_MAX, &owner, w,
-				  &err) == 0);
-}
-
-static void world_done(struct world *w)
-{
-	local_server_done(&w->server);
-	fixture_done(&w->fixture);
-	free((void *)(uintptr_t)w->question.data);
-	fixture_remove(w->directory);
-}
-
-static void wait_until(struct world *w, bool (*enough)(const struct world *w))
-{
-	w->enough = enough;
-	if (!enough(w))
-		REQUIRE(fixture_wait(&w->fixture));
-	w->enough = NULL;
-}
-
-static bool one_asked(const struct world *w)
-{
-	return w->asked >= 1;
+	world_open(w, (struct local_place){ 0 });
 }
 
 static bool one_gone(const struct world *w)
@@ -171,14 +83,6 @@ static size_t hear(struct world *w, int fd, char *buf, size_t size)
 			return len;
 		len += (size_t)n;
 	}
-}
-
-/* What was sent to a local socket is there when send() returns; taking a client and reading from it
- * are two turns. */
-static void run_what_is_ready(struct world *w)
-{
-	for (int i = 0; i < 5; i++)
-		uv_run(&w->fixture.loop.uv, UV_RUN_NOWAIT);
 }
 
 static void question_and_answer(void)
@@ -325,11 +229,10 @@ static void descriptors_come_along(void)
 	CHECK_UINT(fixture_open_fds(), before);
 }
 
-static void send_surplus(const struct world *w, int fd, bool at_once)
+static void send_surplus(int fd, bool at_once)
 {
 	int fds[4] = { fd, fd, fd, fd };
 
-	(void)w;
 	if (at_once) {
 		send_with_fds(fd, "\0\0\0\1", 4, fds, 4);
 		return;
@@ -348,7 +251,7 @@ static void surplus_descriptors_are_closed(void)
 
 		world_init(&w);
 		fd = dial(&w);
-		send_surplus(&w, fd, at_once);
+		send_surplus(fd, at_once);
 		wait_until(&w, one_refused);
 		CHECK_STR(w.why, "more than two descriptors came along");
 		CHECK_UINT(w.asked, 0);
@@ -412,29 +315,30 @@ static void descriptors_of_who_left_are_of_no_use(void)
 	world_done(&w);
 }
 
-static void impossible_length(void)
+static void broken_questions_are_refused(void)
 {
+	static const struct {
+		const char *bytes;
+		size_t len;
+		const char *why;
+	} rows[] = {
+		{ "\xff\xff\xff\xff", 4, "a question of an impossible length" },
+		{ "\0\0\0\0", 4, "a question of an impossible length" },
+		{ "\0\0\0\1ab", 6, "more than one question" },
+	};
 	struct world w;
-	int fd;
 
 	world_init(&w);
-	fd = dial(&w);
-	REQUIRE(send(fd, "\xff\xff\xff\xff", 4, 0) == 4);
-	wait_until(&w, one_refused);
-	CHECK_STR(w.why, "a question of an impossible length");
-	close(fd);
-	w.refused = 0;
-	fd = dial(&w);
-	REQUIRE(send(fd, "\0\0\0\0", 4, 0) == 4);
-	wait_until(&w, one_refused);
-	close(fd);
-	w.refused = 0;
-	fd = dial(&w);
-	REQUIRE(send(fd, "\0\0\0\1ab", 6, 0) == 6);
-	wait_until(&w, one_refused);
-	CHECK_STR(w.why, "more than one question");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int fd = dial(&w);
+
+		w.refused = 0;
+		send_with_fds(fd, rows[i].bytes, rows[i].len, NULL, 0);
+		wait_until(&w, one_refused);
+		CHECK_STR(w.why, rows[i].why);
+		close(fd);
+	}
 	CHECK_UINT(w.asked, 0);
-	close(fd);
 	world_done(&w);
 }
 
@@ -553,7 +457,7 @@ int main(void)
 	RUN(leaving_is_noticed);
 	RUN(who_left_before_is_not_served);
 	RUN(descriptors_of_who_left_are_of_no_use);
-	RUN(impossible_length);
+	RUN(broken_questions_are_refused);
 	RUN(silent_ones_are_closed);
 	RUN(answers_are_not_kept_for_ever);
 	RUN(crowd_waits);

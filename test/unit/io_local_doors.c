@@ -84,6 +84,9 @@ static void group_may_ask(void)
 		REQUIRE(chmod(w.directory, 0755) == 0);
 		CHECK_INT(may(&w, GROUP), 'y');
 		CHECK_INT(may(&w, STRANGER), 'n');
+		/* Whatever the mode says: the asker's credentials are looked at. */
+		REQUIRE(chmod(w.path, 0666) == 0);
+		CHECK_INT(may(&w, STRANGER), 'n');
 	}
 	world_done(&w);
 }

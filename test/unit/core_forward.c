@@ -276,10 +276,7 @@ static void a_peer_that_moves_is_followed(void)
 /* 192.0.2.5 founds a cluster and has a block. */
 static void start_alone(struct door *door)
 {
-	door_init(door);
-	door->settings.init = door->settings.init_alone = true;
-	door->settings.keeper_id = 1001;
-	door->settings.new_cluster.b[0] = 0xc1;
+	door_init_alone(door);
 	door_start(door);
 	REQUIRE(core_inspect_epoch(door->core) == 1);
 	door_forget(door);

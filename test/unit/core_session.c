@@ -166,27 +166,27 @@ static void nothing_leaves_before_it_is_durable(void)
 
 	door_init(door);
 	must(&door->ledger, attach_of(1, "node-1", 0, 1, 1));
-	door->refuse_stores = true;
+	door->refused_stores = DOOR_ALL_STORES;
 	door_start(door);
 	cluster.keeper = door_accept(door, door_hello_of(door, 1));
 	door_show(door, cluster.keeper, 0);
 	CHECK_UINT(commands(door), 0);
 	CHECK(door_said(door, "no space left -> no new block until it can be written"));
-	door->refuse_stores = false;
+	door->refused_stores = 0;
 	door_wait(door, 6000);
 	CHECK_INT(commanded(&cluster).op, COMMAND_ATTACH);
-	door->refuse_stores = true;
+	door->refused_stores = DOOR_ALL_STORES;
 	carry_out(&cluster);
 	CHECK_UINT(core_inspect_epoch(door->core), 1);
 	CHECK_UINT(commands(door), 0);
-	door->refuse_stores = false;
+	door->refused_stores = 0;
 	door_wait(door, 6000);
 	CHECK_INT(commanded(&cluster).op, COMMAND_ACQUIRE);
 	/* Nor does a block serve that node.log does not name. */
-	door->refuse_stores = true;
+	door->refused_stores = DOOR_ALL_STORES;
 	carry_out(&cluster);
 	CHECK_UINT(own_block(door), UINT32_MAX);
-	door->refuse_stores = false;
+	door->refused_stores = 0;
 	door_wait(door, 6000);
 	CHECK(own_block(door) != UINT32_MAX);
 	door_done(door);
@@ -213,21 +213,20 @@ static void a_command_that_never_left_leaves_no_trace(void)
 	ready(&cluster);
 	block = own_block(door);
 	door_forget(door);
-	door->refuse_node_log = true;
+	door->refused_stores = 1 << STORE_NODE;
 	ask_for_many(door, REQUEST_ADD);
 	CHECK(door_said(door, "no space left -> no new block until it can be written"));
 	ask_for_many(door, REQUEST_DEL);
 	door_wait(door, 2 * REST_MS);
-	door->refuse_node_log = false;
+	door->refused_stores = 0;
 	door_wait(door, 10000);
 	CHECK_UINT(commands(door), 0);
 	/* A record that cannot be written has pods.log written anew, and the token with it. */
-	door->refuse_stores = true;
+	door->refused_stores = DOOR_ALL_STORES;
 	CHECK_INT(door_ask(door, REQUEST_ADD, "pod-x").code, ANSWER_IO);
-	door->refuse_stores = false;
+	door->refused_stores = 0;
 	door_wait(door, 2 * POD_REWRITE_MS);
 	door_again(door);
-	door_start(door);
 	CHECK_UINT(core_inspect_epoch(door->core), 1);
 	CHECK_UINT(own_block(door), block);
 	door_done(door);
@@ -285,7 +284,6 @@ static void the_same_boot_goes_on_and_asks_nobody(void)
 	ready(&cluster);
 	block = own_block(door);
 	door_again(door);
-	door_start(door);
 	CHECK_UINT(core_inspect_epoch(door->core), 1);
 	CHECK_UINT(own_block(door), block);
 	CHECK_INT(door_ask(door, REQUEST_ADD, "pod-a").code, ANSWER_OK);
@@ -304,9 +302,8 @@ static void another_boot_attaches_anew_to_its_blocks(void)
 
 	ready(&cluster);
 	block = own_block(door);
-	door_again(door);
 	door->settings.boot = boot_of(77);
-	door_start(door);
+	door_again(door);
 	CHECK_UINT(core_inspect_epoch(door->core), 0);
 	CHECK_UINT(own_block(door), UINT32_MAX);
 	cluster.keeper = door_accept(door, door_hello_of(door, 1));
@@ -331,7 +328,6 @@ static void a_command_of_the_last_life_is_not_said_again(void)
 	carry_out(&cluster);
 	CHECK_UINT(commanded(&cluster).seq, 1);
 	door_again(door);
-	door_start(door);
 	CHECK_UINT(core_inspect_epoch(door->core), 1);
 	cluster.keeper = door_accept(door, door_hello_of(door, 1));
 	show(&cluster);
@@ -355,7 +351,6 @@ static void a_token_that_does_not_match_ends_the_session(void)
 		door->saved[door->n_saved - 1].token.seq == 1);
 	door->n_saved--;
 	door_again(door);
-	door_start(door);
 	CHECK_UINT(core_inspect_epoch(door->core), 0);
 	cluster.keeper = door_accept(door, door_hello_of(door, 1));
 	show(&cluster);

@@ -8,7 +8,7 @@
 #include "core/inspect.h"
 #include "ledgers.h"
 
-enum { DOOR_SELF = 5, DOOR_MEMBERS_MAX = 16 };
+enum { DOOR_SELF = 5, DOOR_MEMBERS_MAX = 16, DOOR_ALL_STORES = (1 << STORE_FILE_COUNT) - 1 };
 
 struct door_sent {
 	uint32_t link;
@@ -26,9 +26,10 @@ struct door {
 	struct core *core;
 	struct instant now;
 	struct settings settings;
-	struct ledger ledger; /* what the peers show */
-	uint32_t accepted;    /* the last link that a peer dialled */
-	bool refuse_stores, refuse_node_log;
+	struct ledger ledger;    /* what the peers show */
+	uint32_t accepted;       /* the last link that a peer dialled */
+	unsigned refused_stores; /* a bit for each store_file whose disk is full */
+	bool refuse_wires;
 	uint32_t slow; /* the link whose peer reads nothing; all others read at once */
 
 	size_t n_sent, n_dials, n_stores, n_forwards, n_pods_only, n_wires, n_unwires, n_answers;
@@ -39,6 +40,7 @@ struct door {
 	struct forward forward;     /* the last one; its arrays are owned */
 	struct forward pods;        /* the last that had pods: their array is owned */
 	struct answer answer;       /* the last one */
+	struct wire_pod wire;       /* likewise */
 	uint32_t hung_up[64];
 	size_t n_hung_up, n_saved;
 	struct record saved[256]; /* of node.log and pods.log, for the next life */
@@ -106,7 +108,7 @@ static inline void door_keep_forward(struct door *door, const struct forward *fo
 
 static inline bool door_refuses(const struct door *door, enum store_file file)
 {
-	return door->refuse_stores || (door->refuse_node_log && file == STORE_NODE);
+	return (door->refused_stores & (1u << file)) != 0;
 }
 
 static inline void door_keep_store(struct door *door, const struct action *action)
@@ -116,7 +118,8 @@ static inline void door_keep_store(struct door *door, const struct action *actio
 	if (door_refuses(door, action->store.file))
 		return;
 	for (size_t i = 0; i < action->store.n && door->n_saved < 256; i++)
-		door->saved[door->n_saved++] = action->store.records[i];
+		if (action->store.records[i].type != RECORD_KEEPER)
+			door->saved[door->n_saved++] = action->store.records[i];
 }
 
 static inline void door_keep(struct door *door, const struct action *action)
@@ -141,7 +144,8 @@ static inline void door_keep(struct door *door, const struct action *action)
 	else if (action->type == ACTION_ANSWER) {
 		door->answer = *action->answer;
 		door->n_answers++;
-	}
+	} else if (action->type == ACTION_WIRE)
+		door->wire = *action->wire;
 	door->n_wires += action->type == ACTION_WIRE;
 	door->n_unwires += action->type == ACTION_UNWIRE;
 }
@@ -160,7 +164,10 @@ static inline struct event door_answer(const struct door *door, const struct act
 				    .text = "no space left" }
 		};
 	if (action->type == ACTION_WIRE)
-		return (struct event){ .type = EVENT_POD_WIRED, .pod.job = action->wire->job };
+		return (struct event){ .type = EVENT_POD_WIRED,
+				       .pod = { .job = action->wire->job,
+						.error = door->refuse_wires ? 17 : 0,
+						.text = "eth0 exists" } };
 	if (action->type == ACTION_UNWIRE)
 		return (struct event){ .type = EVENT_POD_UNWIRED, .pod.job = action->unwire.job };
 	return (struct event){ .type = EVENT_TYPE_COUNT };
@@ -213,13 +220,27 @@ static inline void door_init(struct door *door)
 	};
 }
 
-static inline void door_done(struct door *door)
+/* Will found a cluster of its own, as its only keeper. */
+static inline void door_init_alone(struct door *door)
+{
+	door_init(door);
+	door->settings.init = door->settings.init_alone = true;
+	door->settings.keeper_id = 1001;
+	door->settings.new_cluster.b[0] = 0xc1;
+}
+
+static inline void door_end_life(struct door *door)
 {
 	char text[256] = "";
 
 	CHECK(core_inspect_sound(door->core, text));
 	CHECK_STR(text, "");
 	core_free(door->core);
+}
+
+static inline void door_done(struct door *door)
+{
+	door_end_life(door);
 	ledger_done(&door->ledger);
 	free(door->sent);
 	free((void *)(uintptr_t)door->forward.fdb);
@@ -245,12 +266,12 @@ static inline void door_start(struct door *door)
 	door_step(door, (struct event){ .type = EVENT_START, .start = &start });
 }
 
-/* The process was killed and its next life reads what this one stored. */
+/* The process was killed; its next life reads what this one stored, and starts. */
 static inline void door_again(struct door *door)
 {
 	struct door *dead = xmemdup(door, sizeof(*door));
 
-	core_free(dead->core);
+	door_end_life(dead);
 	door->core = core_new();
 	door->settings.incarnation++;
 	door->settings.nonce++;
@@ -261,6 +282,7 @@ static inline void door_again(struct door *door)
 		door_step(door, (struct event){ .type = EVENT_SAVED, .saved = &dead->saved[i] });
 	}
 	free(dead);
+	door_start(door);
 }
 
 /* Nothing but time passes, and each deadline in it is kept. */
@@ -399,15 +421,24 @@ static inline bool door_said(const struct door *door, const char *words)
 	return strstr(door->said, words) != NULL;
 }
 
-static inline struct answer door_ask(struct door *door, enum request_type type, const char *id)
+/* A runtime that asks once more does so with the same number. */
+static inline struct answer door_ask_numbered(struct door *door, enum request_type type,
+					      const char *id, uint64_t number)
 {
 	static uint32_t client;
 	struct request request = { .type = type, .client = ++client };
 
 	snprintf(request.pod.container_id, sizeof(request.pod.container_id), "%s", id);
 	snprintf(request.pod.ifname, sizeof(request.pod.ifname), "eth0");
-	request.pod.number = client;
+	request.pod.number = number;
 	door->n_answers = 0;
 	door_step(door, (struct event){ .type = EVENT_REQUEST, .request = &request });
 	return door->answer;
+}
+
+static inline struct answer door_ask(struct door *door, enum request_type type, const char *id)
+{
+	static uint64_t number = 1000;
+
+	return door_ask_numbered(door, type, id, ++number);
 }

@@ -21,6 +21,7 @@ static void start_with_many(struct door *door, struct host_end *ends)
 	struct start start = { .settings = &door->settings,
 			       .host_ends = { .n = MANY, .ends = ends } };
 
+	door_init(door);
 	for (unsigned i = 0; i < MANY; i++) {
 		struct record record = { .type = RECORD_ALLOC };
 
@@ -32,6 +33,8 @@ static void start_with_many(struct door *door, struct host_end *ends)
 		door_step(door, (struct event){ .type = EVENT_SAVED, .saved = &record });
 	}
 	door_step(door, (struct event){ .type = EVENT_START, .start = &start });
+	CHECK_UINT(door->pods.n_pods, MANY);
+	door_forget(door);
 }
 
 static void found(struct door *door, size_t n, const struct host_end *ends)
@@ -47,10 +50,7 @@ static void a_thousand_pods_vanish_at_once(void)
 	static struct host_end ends[MANY];
 	struct door door;
 
-	door_init(&door);
 	start_with_many(&door, ends);
-	CHECK_UINT(door.pods.n_pods, MANY);
-	door_forget(&door);
 	found(&door, 0, NULL);
 	door_wait(&door, POD_NO_END_MS - 1);
 	CHECK_UINT(door.n_unwires, 0); /* their DEL may yet come */
@@ -70,9 +70,7 @@ static void who_comes_back_stays(void)
 	static struct host_end ends[MANY];
 	struct door door;
 
-	door_init(&door);
 	start_with_many(&door, ends);
-	door_forget(&door);
 	found(&door, 0, NULL);
 	door_wait(&door, 60000);
 	found(&door, MANY - 10, ends);
@@ -89,9 +87,7 @@ static void host_ends_are_held_against_records(void)
 	struct host_end seen[4];
 	struct door door;
 
-	door_init(&door);
 	start_with_many(&door, ends);
-	door_forget(&door);
 	memcpy(seen, ends, 2 * sizeof(seen[0]));
 	seen[0].container_id[0] = '\0';     /* its alias was lost: it is ours by its name */
 	seen[2] = end_of(5000, 0x0a200800); /* no record, and it says whose it is */
@@ -112,9 +108,7 @@ static void what_is_found_again_changes_nothing(void)
 	static struct host_end ends[MANY];
 	struct door door;
 
-	door_init(&door);
 	start_with_many(&door, ends);
-	door_forget(&door);
 	for (int i = 0; i < 10; i++)
 		found(&door, MANY, ends);
 	CHECK_UINT(door.n_forwards, 0);

@@ -3,14 +3,18 @@
 
 #include "doors.h"
 
-static size_t dials_to(const struct door *door, unsigned number)
+static size_t dials_at(const struct door *door, struct endpoint to)
 {
-	struct endpoint to = endpoint_of(number);
 	size_t n = 0;
 
 	for (size_t i = 0; i < door->n_dials; i++)
 		n += endpoint_eq(&door->dials[i].to, &to);
 	return n;
+}
+
+static size_t dials_to(const struct door *door, unsigned number)
+{
+	return dials_at(door, endpoint_of(number));
 }
 
 /* The network answers at once that nobody is there. */
@@ -204,12 +208,7 @@ static void all_are_full(struct door *door, unsigned first, size_t n)
 
 static size_t dials_to_offered(const struct door *door, unsigned number)
 {
-	struct endpoint to = offered_as(number);
-	size_t n = 0;
-
-	for (size_t i = 0; i < door->n_dials; i++)
-		n += endpoint_eq(&door->dials[i].to, &to);
-	return n;
+	return dials_at(door, offered_as(number));
 }
 
 static void whom_a_full_peer_names_is_dialled_once(void)

@@ -33,23 +33,6 @@ static const struct member_update *said_of(const struct door *door, uint32_t lin
 	return last;
 }
 
-static size_t deltas(const struct door *door)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < door->n_sent; i++)
-		n += door->sent[i].message.type == MESSAGE_DELTA;
-	return n;
-}
-
-static const char *bye_text_on(const struct door *door, uint32_t link)
-{
-	const struct door_sent *bye = door_sent(door, link, MESSAGE_BYE);
-
-	REQUIRE(bye != NULL);
-	return bye->message.bye.text;
-}
-
 static void a_neighbour_hears_all_of_us(void)
 {
 	const struct member_update *self;
@@ -83,7 +66,7 @@ static void news_go_to_all_but_who_brought_them(void)
 	door_forget(&door);
 	door_tell(&door, b, door_member_of(9, 1, 1));
 	door_wait(&door, 100);
-	CHECK_UINT(deltas(&door), 0);
+	CHECK_UINT(door_count_sent(&door, MESSAGE_DELTA), 0);
 	door_done(&door);
 }
 
@@ -119,7 +102,7 @@ static void a_burst_travels_as_its_last(void)
 		door_tell(&door, a, door_member_of(9, 1, version));
 	door_wait(&door, 100);
 	CHECK_UINT(said_of(&door, b, 9)->version, 50);
-	CHECK(deltas(&door) <= 3);
+	CHECK(door_count_sent(&door, MESSAGE_DELTA) <= 3);
 	door_done(&door);
 }
 
@@ -269,7 +252,7 @@ static void a_ledger_that_cannot_be_ours_ends_the_link(void)
 	feed.feed =
 		(struct feed){ .upto = 1, .cursor = 1, .complete = true, .rows.config = &config };
 	door_hear(&door, a, &feed);
-	CHECK_STR(bye_text_on(&door, a), "its ledger has /25 blocks, this agent knows /26");
+	CHECK_STR(door_bye_text(&door, a), "its ledger has /25 blocks, this agent knows /26");
 	CHECK_UINT(core_inspect_view(door.core)->version, 0);
 	door_show(&door, b, 0);
 	CHECK_UINT(core_inspect_view(door.core)->version, 1);
@@ -282,7 +265,7 @@ static void a_ledger_that_cannot_be_ours_ends_the_link(void)
 		.after = 1, .upto = 2, .cursor = 2, .complete = true, .rows.config = &config
 	};
 	door_hear(&door, b, &feed);
-	CHECK_STR(bye_text_on(&door, b), "its ledger is another cluster's");
+	CHECK_STR(door_bye_text(&door, b), "its ledger is another cluster's");
 	door_done(&door);
 }
 
@@ -299,7 +282,7 @@ static void a_ledger_of_another_range_leads_nowhere(void)
 	door_tell(&door, a, door_member_of(2, 1, 1));
 	door_show(&door, a, 0);
 	CHECK_STR(
-		bye_text_on(&door, a),
+		door_bye_text(&door, a),
 		"its ledger is of --range 10.32.0.0/12, ours is 10.32.0.0/20: start both with the "
 		"same");
 	CHECK_UINT(core_inspect_view(door.core)->version, 0);
@@ -338,7 +321,7 @@ static void a_transfer_under_way_does_not_change_the_cluster(void)
 	frame_of(&door, &other, 1, a);
 	CHECK_UINT(core_inspect_view(door.core)->version, 1);
 	CHECK_UINT(core_inspect_view(door.core)->config.cluster.b[0], 0xc1);
-	CHECK_STR(bye_text_on(&door, a), "ledger rows that break the rules");
+	CHECK_STR(door_bye_text(&door, a), "ledger rows that break the rules");
 	ledger_done(&other);
 	door_done(&door);
 }

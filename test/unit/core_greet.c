@@ -22,14 +22,6 @@ static enum bye_reason bye_on(const struct door *door, uint32_t link)
 	return bye ? bye->message.bye.reason : BYE_UNKNOWN;
 }
 
-static const char *bye_text_on(const struct door *door, uint32_t link)
-{
-	const struct door_sent *bye = door_sent(door, link, MESSAGE_BYE);
-
-	REQUIRE(bye != NULL);
-	return bye->message.bye.text;
-}
-
 static void a_peer_is_welcome(void)
 {
 	const struct door_sent *hello;
@@ -60,7 +52,7 @@ static void who_cannot_be_one_of_us_is_told_why(void)
 	other.range.len = 12;
 	link = door_accept(&door, other);
 	CHECK_INT(bye_on(&door, link), BYE_CLUSTER_MISMATCH);
-	CHECK_STR(bye_text_on(&door, link),
+	CHECK_STR(door_bye_text(&door, link),
 		  "its --range is 10.32.0.0/12 in /26 blocks, ours 10.32.0.0/20 in /26: start both "
 		  "with the same");
 	CHECK(!is_up(&door, link));

@@ -16,16 +16,30 @@ struct cluster {
 	uint32_t keeper; /* the link */
 };
 
-/* Linked with the keeper, who has shown its ledger. */
+static void show(struct cluster *cluster)
+{
+	door_show(&cluster->door, cluster->keeper, 0);
+}
+
+/* The keeper dials, and shows its ledger. */
+static void meet_keeper(struct cluster *cluster)
+{
+	cluster->keeper = door_accept(&cluster->door, door_hello_of(&cluster->door, 1));
+	show(cluster);
+}
+
+/* There is a keeper, and this core has not started. */
+static void cluster_found(struct cluster *cluster)
+{
+	door_init(&cluster->door);
+	must(&cluster->door.ledger, attach_of(1, "node-1", 0, 1, 1));
+}
+
 static void cluster_init(struct cluster *cluster)
 {
-	struct door *door = &cluster->door;
-
-	door_init(door);
-	must(&door->ledger, attach_of(1, "node-1", 0, 1, 1));
-	door_start(door);
-	cluster->keeper = door_accept(door, door_hello_of(door, 1));
-	door_show(door, cluster->keeper, 0);
+	cluster_found(cluster);
+	door_start(&cluster->door);
+	meet_keeper(cluster);
 }
 
 /* The last command since door_forget(), stamped; op COMMAND_UNKNOWN: none. */
@@ -38,20 +52,6 @@ static struct command commanded(const struct cluster *cluster)
 		command = sent->message.command;
 	command.observed = (struct observed){ .endpoint = endpoint_of(DOOR_SELF), .members = 2 };
 	return command;
-}
-
-static size_t commands(const struct door *door)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < door->n_sent; i++)
-		n += door->sent[i].message.type == MESSAGE_COMMAND;
-	return n;
-}
-
-static void show(struct cluster *cluster)
-{
-	door_show(&cluster->door, cluster->keeper, 0);
 }
 
 /* The keeper carries out what was asked last, and shows it. */
@@ -99,6 +99,15 @@ static uint32_t own_block(const struct door *door)
 	return UINT32_MAX;
 }
 
+/* It asks for the session after the last one, and gets it. */
+static void attaches_anew(struct cluster *cluster, uint32_t last)
+{
+	CHECK_INT(commanded(cluster).op, COMMAND_ATTACH);
+	CHECK_UINT(commanded(cluster).attach.epoch_read, last);
+	carry_out(cluster);
+	CHECK_UINT(core_inspect_epoch(cluster->door.core), last + 1);
+}
+
 static void blocks_come_by_what_the_view_shows(void)
 {
 	struct cluster cluster;
@@ -144,7 +153,7 @@ static void a_command_is_said_again_until_it_shows(void)
 	must(&door->ledger, attach_of(9, "node-9", 0, 1, 1));
 	show(&cluster);
 	door_wait(door, 1500);
-	CHECK(commands(door) >= 3);
+	CHECK(door_count_sent(door, MESSAGE_COMMAND) >= 3);
 	for (size_t i = 0; i < door->n_sent; i++)
 		if (door->sent[i].message.type == MESSAGE_COMMAND) {
 			CHECK_INT(door->sent[i].message.command.op, COMMAND_ACQUIRE);
@@ -154,7 +163,7 @@ static void a_command_is_said_again_until_it_shows(void)
 	door_wait(door, 8000);
 	show(&cluster);
 	door_wait(door, 3000);
-	CHECK_UINT(commands(door), 0);
+	CHECK_UINT(door_count_sent(door, MESSAGE_COMMAND), 0);
 	CHECK_UINT(owned_by(&door->ledger, DOOR_SELF), 1);
 	door_done(door);
 }
@@ -164,13 +173,11 @@ static void nothing_leaves_before_it_is_durable(void)
 	struct cluster cluster;
 	struct door *door = &cluster.door;
 
-	door_init(door);
-	must(&door->ledger, attach_of(1, "node-1", 0, 1, 1));
+	cluster_found(&cluster);
 	door->refused_stores = DOOR_ALL_STORES;
 	door_start(door);
-	cluster.keeper = door_accept(door, door_hello_of(door, 1));
-	door_show(door, cluster.keeper, 0);
-	CHECK_UINT(commands(door), 0);
+	meet_keeper(&cluster);
+	CHECK_UINT(door_count_sent(door, MESSAGE_COMMAND), 0);
 	CHECK(door_said(door, "no space left -> no new block until it can be written"));
 	door->refused_stores = 0;
 	door_wait(door, 6000);
@@ -178,7 +185,7 @@ static void nothing_leaves_before_it_is_durable(void)
 	door->refused_stores = DOOR_ALL_STORES;
 	carry_out(&cluster);
 	CHECK_UINT(core_inspect_epoch(door->core), 1);
-	CHECK_UINT(commands(door), 0);
+	CHECK_UINT(door_count_sent(door, MESSAGE_COMMAND), 0);
 	door->refused_stores = 0;
 	door_wait(door, 6000);
 	CHECK_INT(commanded(&cluster).op, COMMAND_ACQUIRE);
@@ -220,7 +227,7 @@ static void a_command_that_never_left_leaves_no_trace(void)
 	door_wait(door, 2 * REST_MS);
 	door->refused_stores = 0;
 	door_wait(door, 10000);
-	CHECK_UINT(commands(door), 0);
+	CHECK_UINT(door_count_sent(door, MESSAGE_COMMAND), 0);
 	/* A record that cannot be written has pods.log written anew, and the token with it. */
 	door->refused_stores = DOOR_ALL_STORES;
 	CHECK_INT(door_ask(door, REQUEST_ADD, "pod-x").code, ANSWER_IO);
@@ -247,7 +254,7 @@ static void a_refusal_is_for_the_pod_that_waits(void)
 	CHECK(strstr(answer.text, "the name node-5 is in use by the node at 192.0.2.77") != NULL);
 	door_forget(door);
 	door_wait(door, RETRY_MS - 100);
-	CHECK_UINT(commands(door), 0);
+	CHECK_UINT(door_count_sent(door, MESSAGE_COMMAND), 0);
 	door_wait(door, 200);
 	CHECK_INT(commanded(&cluster).op, COMMAND_ATTACH);
 	door_done(door);
@@ -287,10 +294,9 @@ static void the_same_boot_goes_on_and_asks_nobody(void)
 	CHECK_UINT(core_inspect_epoch(door->core), 1);
 	CHECK_UINT(own_block(door), block);
 	CHECK_INT(door_ask(door, REQUEST_ADD, "pod-a").code, ANSWER_OK);
-	cluster.keeper = door_accept(door, door_hello_of(door, 1));
-	show(&cluster);
+	meet_keeper(&cluster);
 	door_wait(door, 3000);
-	CHECK_UINT(commands(door), 0);
+	CHECK_UINT(door_count_sent(door, MESSAGE_COMMAND), 0);
 	door_done(door);
 }
 
@@ -306,14 +312,10 @@ static void another_boot_attaches_anew_to_its_blocks(void)
 	door_again(door);
 	CHECK_UINT(core_inspect_epoch(door->core), 0);
 	CHECK_UINT(own_block(door), UINT32_MAX);
-	cluster.keeper = door_accept(door, door_hello_of(door, 1));
-	show(&cluster);
-	CHECK_INT(commanded(&cluster).op, COMMAND_ATTACH);
-	CHECK_UINT(commanded(&cluster).attach.epoch_read, 1);
-	carry_out(&cluster);
-	CHECK_UINT(core_inspect_epoch(door->core), 2);
+	meet_keeper(&cluster);
+	attaches_anew(&cluster, 1);
 	CHECK_UINT(own_block(door), block);
-	CHECK_UINT(commands(door), 0);
+	CHECK_UINT(door_count_sent(door, MESSAGE_COMMAND), 0);
 	door_done(door);
 }
 
@@ -329,8 +331,7 @@ static void a_command_of_the_last_life_is_not_said_again(void)
 	CHECK_UINT(commanded(&cluster).seq, 1);
 	door_again(door);
 	CHECK_UINT(core_inspect_epoch(door->core), 1);
-	cluster.keeper = door_accept(door, door_hello_of(door, 1));
-	show(&cluster);
+	meet_keeper(&cluster);
 	CHECK_UINT(own_block(door), UINT32_MAX);
 	CHECK_INT(commanded(&cluster).op, COMMAND_ACQUIRE);
 	CHECK_UINT(commanded(&cluster).seq, 2);
@@ -352,12 +353,8 @@ static void a_token_that_does_not_match_ends_the_session(void)
 	door->n_saved--;
 	door_again(door);
 	CHECK_UINT(core_inspect_epoch(door->core), 0);
-	cluster.keeper = door_accept(door, door_hello_of(door, 1));
-	show(&cluster);
-	CHECK_INT(commanded(&cluster).op, COMMAND_ATTACH);
-	CHECK_UINT(commanded(&cluster).attach.epoch_read, 1);
-	carry_out(&cluster);
-	CHECK_UINT(core_inspect_epoch(door->core), 2);
+	meet_keeper(&cluster);
+	attaches_anew(&cluster, 1);
 	door_done(door);
 }
 
@@ -374,10 +371,7 @@ static void a_session_that_another_life_took_is_lost(void)
 		door,
 		"the ledger calls node-5 attached in session 2, this one is 1 -> attaching anew"));
 	CHECK_UINT(own_block(door), UINT32_MAX);
-	CHECK_INT(commanded(&cluster).op, COMMAND_ATTACH);
-	CHECK_UINT(commanded(&cluster).attach.epoch_read, 2);
-	carry_out(&cluster);
-	CHECK_UINT(core_inspect_epoch(door->core), 3);
+	attaches_anew(&cluster, 2);
 	CHECK(own_block(door) != UINT32_MAX);
 	door_done(door);
 }
@@ -403,12 +397,14 @@ static void who_leaves_has_no_pods_and_no_blocks(void)
 	CHECK_UINT(core_inspect_epoch(door->core), 0);
 	CHECK_INT(door_ask(door, REQUEST_ADD, "pod-b").code, ANSWER_TRY_LATER);
 	door_wait(door, 5000);
-	CHECK_UINT(commands(door), 0);
+	CHECK_UINT(door_count_sent(door, MESSAGE_COMMAND), 0);
 	door_done(door);
 }
 
-static const struct status_peer *peer_named(const struct status_report *status, const char *name)
+static const struct status_peer *peer_named(struct door *door, const char *name)
 {
+	const struct status_report *status = door_ask(door, REQUEST_STATUS, "").status;
+
 	for (size_t i = 0; i < status->n_peers; i++)
 		if (strcmp(status->peers[i].name, name) == 0)
 			return &status->peers[i];
@@ -429,12 +425,12 @@ static void who_is_down_is_listed(void)
 	must(&door->ledger, attach_of(9, "node-9", 0, 1, 1));
 	must(&door->ledger, acquire_of(9, 1, 1, 1));
 	show(&cluster);
-	peer = peer_named(door_ask(door, REQUEST_STATUS, "").status, "node-9");
+	peer = peer_named(door, "node-9");
 	REQUIRE(peer != NULL);
 	CHECK_STR(peer->state, "not heard of");
 	CHECK_UINT(peer->n_blocks, 1);
 	door_tell(door, cluster.keeper, door_member_of(9, 1, 1));
-	peer = peer_named(door_ask(door, REQUEST_STATUS, "").status, "node-9");
+	peer = peer_named(door, "node-9");
 	REQUIRE(peer != NULL);
 	CHECK_STR(peer->state, "known");
 	CHECK_UINT(peer->n_blocks, 1);
@@ -459,15 +455,13 @@ static void pods_in_foreign_blocks_are_told_of(void)
 	const struct status_report *status;
 
 	pod_host_if("old", "eth0", end.host_if);
-	door_init(door);
-	must(&door->ledger, attach_of(1, "node-1", 0, 1, 1));
+	cluster_found(&cluster);
 	door_step(door, (struct event){ .type = EVENT_SAVED, .saved = &record });
 	door_step(door, (struct event){ .type = EVENT_START, .start = &start });
 	status = door_ask(door, REQUEST_STATUS, "").status;
 	CHECK_STR(status->pods[0].state, "up"); /* it may be ours: the view will show */
 	CHECK_UINT(status->n_warnings, 0);
-	cluster.keeper = door_accept(door, door_hello_of(door, 1));
-	show(&cluster);
+	meet_keeper(&cluster);
 	carry_out(&cluster);
 	carry_out(&cluster);
 	CHECK(door_said(door, "pod old has 10.32.3.66, of a block that is not this node's"));

@@ -416,6 +416,24 @@ static inline const struct door_sent *door_sent(const struct door *door, uint32_
 	return NULL;
 }
 
+/* How many of this type, over whichever link. */
+static inline size_t door_count_sent(const struct door *door, enum message_type type)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < door->n_sent; i++)
+		n += door->sent[i].message.type == type;
+	return n;
+}
+
+static inline const char *door_bye_text(const struct door *door, uint32_t link)
+{
+	const struct door_sent *bye = door_sent(door, link, MESSAGE_BYE);
+
+	REQUIRE(bye != NULL);
+	return bye->message.bye.text;
+}
+
 static inline bool door_said(const struct door *door, const char *words)
 {
 	return strstr(door->said, words) != NULL;

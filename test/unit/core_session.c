@@ -80,15 +80,6 @@ static void reply(struct cluster *cluster, struct command command, enum outcome 
 	door_hear(&cluster->door, cluster->keeper, &message);
 }
 
-/* Attached, with a block. */
-static void ready(struct cluster *cluster)
-{
-	cluster_init(cluster);
-	carry_out(cluster);
-	carry_out(cluster);
-	REQUIRE(owned_by(&cluster->door.ledger, DOOR_SELF) == 1);
-}
-
 static uint32_t own_block(const struct door *door)
 {
 	struct inspect_block block;
@@ -97,6 +88,16 @@ static uint32_t own_block(const struct door *door)
 		if (core_inspect_block(door->core, i, &block) && block.confirmed)
 			return i;
 	return UINT32_MAX;
+}
+
+/* Attached, with a block: this one. */
+static uint32_t ready(struct cluster *cluster)
+{
+	cluster_init(cluster);
+	carry_out(cluster);
+	carry_out(cluster);
+	REQUIRE(owned_by(&cluster->door.ledger, DOOR_SELF) == 1);
+	return own_block(&cluster->door);
 }
 
 /* It asks for the session after the last one, and gets it. */
@@ -217,8 +218,7 @@ static void a_command_that_never_left_leaves_no_trace(void)
 	struct door *door = &cluster.door;
 	uint32_t block;
 
-	ready(&cluster);
-	block = own_block(door);
+	block = ready(&cluster);
 	door_forget(door);
 	door->refused_stores = 1 << STORE_NODE;
 	ask_for_many(door, REQUEST_ADD);
@@ -288,8 +288,7 @@ static void the_same_boot_goes_on_and_asks_nobody(void)
 	struct door *door = &cluster.door;
 	uint32_t block;
 
-	ready(&cluster);
-	block = own_block(door);
+	block = ready(&cluster);
 	door_again(door);
 	CHECK_UINT(core_inspect_epoch(door->core), 1);
 	CHECK_UINT(own_block(door), block);
@@ -306,8 +305,7 @@ static void another_boot_attaches_anew_to_its_blocks(void)
 	struct door *door = &cluster.door;
 	uint32_t block;
 
-	ready(&cluster);
-	block = own_block(door);
+	block = ready(&cluster);
 	door->settings.boot = boot_of(77);
 	door_again(door);
 	CHECK_UINT(core_inspect_epoch(door->core), 0);

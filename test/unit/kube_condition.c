@@ -43,6 +43,13 @@ static void answer(unsigned code)
 	condition_ended(&condition, world.now, &reply);
 }
 
+static void sets_it(const char *uid, unsigned code)
+{
+	put(uid, false);
+	CHECK(asks());
+	answer(code);
+}
+
 static void sets_it_when_the_agent_is_ready(void)
 {
 	begin();
@@ -76,14 +83,10 @@ static void leaves_it_alone_when_it_is_there(void)
 static void sets_it_again_when_it_is_lost(void)
 {
 	begin();
-	put("u", false);
-	CHECK(asks());
-	answer(200);
+	sets_it("u", 200);
 	put("u", true);
 	CHECK(!asks());
-	put("u", false);
-	CHECK(asks());
-	answer(200);
+	sets_it("u", 200);
 	end();
 }
 
@@ -91,16 +94,12 @@ static void sets_it_again_when_it_is_lost(void)
 static void sets_it_for_another_node_of_the_name(void)
 {
 	begin();
-	put("u", false);
-	CHECK(asks());
-	answer(403);
+	sets_it("u", 403);
 	CHECK(!asks());
 	nodes_remove(&nodes, "n1", "u");
 	CHECK(!asks());
 	CHECK_INT(condition.trouble.kind, TROUBLE_NONE);
-	put("u2", false);
-	CHECK(asks());
-	answer(200);
+	sets_it("u2", 200);
 	end();
 }
 
@@ -122,9 +121,7 @@ static void waits_longer_each_time(unsigned code)
 	put("u", true);
 	CHECK(!asks());
 	CHECK_INT(condition.trouble.kind, TROUBLE_NONE);
-	put("u", false);
-	CHECK(asks());
-	answer(200);
+	sets_it("u", 200);
 	end();
 }
 

@@ -358,16 +358,24 @@ static void blocks_cool_for_thirty_seconds(void)
 	end(desk);
 }
 
-/* The clock is this keeper's own, from when it saw the change: after a restart from the start. */
-static void a_new_process_cools_anew(void)
+/* A block that node-a had and gave back. */
+static uint32_t cooling(struct desk *desk)
 {
-	static struct disk disk;
-	struct desk *desk = founded(&disk, 20), *next;
 	uint32_t block;
 
 	desk_do(desk, attach_of(1, "node-a", 0, 1, 1));
 	block = desk_do(desk, acquire_of(1, 1, 1, 1)).blocks[0];
 	desk_do(desk, release_of(1, 1, 2, block));
+	return block;
+}
+
+/* The clock is this keeper's own, from when it saw the change: after a restart from the start. */
+static void a_new_process_cools_anew(void)
+{
+	static struct disk disk;
+	struct desk *desk = founded(&disk, 20), *next;
+
+	(void)cooling(desk);
 	next = desk_new(&disk);
 	next->now.ms = 29000;
 	CHECK(desk_start(next, 1));
@@ -400,10 +408,8 @@ static void a_command_may_have_what_cooled_at_that_moment(void)
 	static struct disk disk;
 	struct desk *desk = founded(&disk, 26); /* one block */
 
-	desk_do(desk, attach_of(1, "node-a", 0, 1, 1));
+	(void)cooling(desk);
 	desk_do(desk, attach_of(2, "node-b", 0, 2, 1));
-	desk_do(desk, acquire_of(1, 1, 1, 1));
-	desk_do(desk, release_of(1, 1, 2, 0));
 	CHECK_INT(desk_do(desk, acquire_of(2, 1, 1, 1)).outcome, OUTCOME_NO_SPACE);
 	desk->now.ms = KEEPER_COOL_MS;
 	CHECK_INT(desk_do(desk, acquire_of(2, 1, 2, 1)).outcome, OUTCOME_OK);
@@ -424,9 +430,7 @@ static void one_cooling_is_not_another(void)
 	static struct disk disk;
 	struct desk *desk = founded(&disk, 26);
 
-	desk_do(desk, attach_of(1, "node-a", 0, 1, 1));
-	desk_do(desk, acquire_of(1, 1, 1, 1));
-	desk_do(desk, release_of(1, 1, 2, 0));
+	(void)cooling(desk);
 	desk_submit(desk, 3, attach_of(2, "node-b", 0, 2, 1));
 	desk_submit(desk, 3, acquire_of(1, 1, 3, 1));
 	desk_submit(desk, 3, release_of(1, 1, 4, 0));
@@ -445,11 +449,8 @@ static void a_full_disk_delays_thawing(void)
 {
 	static struct disk disk;
 	struct desk *desk = founded(&disk, 20);
-	uint32_t block;
+	uint32_t block = cooling(desk);
 
-	desk_do(desk, attach_of(1, "node-a", 0, 1, 1));
-	block = desk_do(desk, acquire_of(1, 1, 1, 1)).blocks[0];
-	desk_do(desk, release_of(1, 1, 2, block));
 	desk->now.ms = KEEPER_COOL_MS;
 	desk_thaw(desk);
 	desk_stored(desk, ENOSPC);
@@ -467,11 +468,8 @@ static void nobody_else_thaws(void)
 {
 	static struct disk disk;
 	struct desk *desk = founded(&disk, 20);
-	uint32_t block;
+	uint32_t block = cooling(desk);
 
-	desk_do(desk, attach_of(1, "node-a", 0, 1, 1));
-	block = desk_do(desk, acquire_of(1, 1, 1, 1)).blocks[0];
-	desk_do(desk, release_of(1, 1, 2, block));
 	CHECK_INT(desk_do(desk, thaw_of(1, block)).outcome, OUTCOME_DENIED);
 	CHECK_INT(state_of(desk, block), BLOCK_COOLING);
 	end(desk);

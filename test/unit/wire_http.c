@@ -37,6 +37,8 @@ static void requests(void)
 		CHECK_INT(asked(rows[i].head, &body), rows[i].asked);
 	(void)asked("HEAD /readyz HTTP/1.1\r\n\r\n", &body);
 	CHECK(!body);
+	(void)asked("GET /readyz HTTP/1.1\r\n\r\n", &body);
+	CHECK(body);
 }
 
 static void says(enum http_asked asked, bool good, bool body, const char *status, const char *end)

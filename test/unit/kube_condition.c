@@ -111,8 +111,10 @@ static void waits_longer_each_time(unsigned code)
 	begin();
 	put("u", false);
 	for (int i = 0; i < 12; i++) {
-		for (ms = 0; !asks(); ms += 50)
+		for (ms = 0; !asks(); ms += 50) {
+			REQUIRE(ms <= BACKOFF_MAX_MS);
 			world_wait(&world, 50);
+		}
 		answer(code);
 		CHECK_INT(condition.trouble.kind, code == 200 ? TROUBLE_NONE : TROUBLE_RIGHTS);
 	}

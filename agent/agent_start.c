@@ -219,6 +219,7 @@ static void fill_settings(struct agent *agent)
 	settings->binding = agent->identity.binding;
 	settings->vtep_mac = identity_vtep_mac(&settings->uid, 0);
 	strcpy(settings->name, options->name);
+	strcpy(settings->cluster_name, options->cluster);
 	strcpy(settings->node_ref, options->node_ref);
 	strcpy(settings->agent_version, WEFT_VERSION);
 	settings->range = options->range;

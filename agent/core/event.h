@@ -76,6 +76,7 @@ struct settings {
 	struct boot_id boot;
 	struct mac vtep_mac;
 	char name[NAME_LEN_MAX + 1];
+	char cluster_name[64]; /* for people; links are greeted by it (wire/conn.h) */
 	char node_ref[NODE_REF_MAX + 1];
 	char agent_version[AGENT_VERSION_MAX + 1];
 	struct prefix range;

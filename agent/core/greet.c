@@ -54,7 +54,7 @@ static bool newcomer_stays(const struct core *core, const struct link *old, cons
 	bool ours_is_smaller = uid_cmp(&core->settings.uid, &link->uid) < 0;
 
 	if (old->incarnation != link->incarnation)
-		return link->incarnation > old->incarnation;
+		return members_order(link->incarnation, old->incarnation) > 0;
 	if (old->dialled == link->dialled)
 		return true;
 	return link->dialled == ours_is_smaller;

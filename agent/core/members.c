@@ -114,7 +114,7 @@ static void replace(struct members *members, struct member *member, uint64_t inc
  * always be outdone by the node itself, which says the next one. Any bound on what is believed
  * would have a highest number that is believed, and who said it would have the last word. Honest
  * numbers are small, and their order is the plain one. */
-static int order(uint64_t a, uint64_t b)
+int members_order(uint64_t a, uint64_t b)
 {
 	uint64_t ahead = a - b;
 
@@ -141,9 +141,9 @@ enum merge_result members_merge(struct members *members, const struct member_upd
 	member = members->slots[slot];
 	/* Strictly newer: an equal statement is our own echo coming back, and keeping it would send
 	 * it round for ever. */
-	newer = order(update->incarnation, member->incarnation);
+	newer = members_order(update->incarnation, member->incarnation);
 	if (newer == 0)
-		newer = order(update->version, member->version);
+		newer = members_order(update->version, member->version);
 	if (newer == 0 && !unheard)
 		return MERGE_EQUAL;
 	if (newer < 0 && !unheard)

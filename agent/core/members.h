@@ -53,4 +53,6 @@ const struct member *members_by_uid(const struct members *members, const struct 
 size_t members_ring_after(const struct members *members, const struct uid *uid);
 void members_update_of(const struct member *member,
 		       struct member_update *ret); /* borrows the member's bytes */
+/* Which incarnation, or version, is the newer one: above 0 when a is; 0 when they are equal. */
+int members_order(uint64_t a, uint64_t b);
 uint64_t members_digest_recompute(const struct members *members);

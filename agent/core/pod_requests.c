@@ -187,7 +187,7 @@ static void add_again(struct core *core, struct pod *pod, const struct request *
 		text_ip4(ip, pod->ip);
 		answer_refuse(core, request->client, ANSWER_DUPLICATE,
 			      "a runtime sends DEL before it adds again",
-			      "%s of this container has an address already: %s on %s",
+			      "%s of this pod has an address already: %s on %s",
 			      request->pod.ifname, ip, pod->host_if);
 		return;
 	}

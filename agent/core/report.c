@@ -373,6 +373,7 @@ static void fill_ledger(struct core *core, struct status_report *report)
 	const struct ledger *view = &core->view;
 
 	report->cluster = core->cluster;
+	report->cluster_name = core->settings.cluster_name;
 	report->ledger_version = view->version;
 	report->keepers = out_alloc(&core->out, KEEPERS_MAX * sizeof(*report->keepers));
 	for (size_t i = 0; i < view->config.n_keepers; i++)

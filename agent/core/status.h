@@ -35,8 +35,8 @@ struct status_pod {
 };
 
 struct status_report {
-	const char *agent_version, *name, *state, *detail, *underlay_dev, *underlay_reason,
-		*keeper_path;
+	const char *agent_version, *name, *cluster_name, *state, *detail, *underlay_dev,
+		*underlay_reason, *keeper_path;
 	struct uid uid;
 	bool auth_none, is_keeper;
 	uint32_t pid;

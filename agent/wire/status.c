@@ -193,6 +193,7 @@ static void give_node(const struct status_report *report, Weft__Local__Status *t
 static void give_cluster(const struct status_report *report, Weft__Local__Status *to,
 			 struct arena *arena)
 {
+	to->cluster_name = give(report->cluster_name);
 	to->cluster_uuid = give_bytes_or_none(report->cluster.b, sizeof(report->cluster.b));
 	to->range = give_prefix(report->range, arena);
 	to->block_len = report->block_len;

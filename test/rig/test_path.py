@@ -29,8 +29,9 @@ def check_agents(cluster):
         must_equal([held[k] for k in ("CapPrm", "CapEff", "CapBnd", "NoNewPrivs")],
                    ["0000000000001000"] * 3 + ["1"], f"what the agent on {node.name} may do")
         status = node.agent.status()
-        must_equal((status["auth"], status["underlay"], status["underlay_dev"]),
-                   ("none", node.address, "eth0"), f"status of {node.name}")
+        must_equal((status["auth"], status["cluster_name"], status["underlay"],
+                    status["underlay_dev"]), ("none", "weft", node.address, "eth0"),
+                   f"status of {node.name}")
         must(status["kernel"]["failed"] == 0, f"{node.name}: {status['kernel']}")
     first_line = cluster.nodes[0].run("weftctl", "status").splitlines()[0]
     must("auth=NONE" in first_line, f"the first line hides auth=none: {first_line}")

@@ -160,7 +160,7 @@ static void two_links_with_one_peer(void)
 }
 
 /* A peer that was killed dials again before its old connection is noticed dead. */
-static void a_later_life_takes_the_place(void)
+static void takes_the_place(uint64_t earlier, uint64_t later)
 {
 	struct door door;
 	struct hello hello;
@@ -168,16 +168,23 @@ static void a_later_life_takes_the_place(void)
 
 	start(&door);
 	hello = door_hello_of(&door, 2);
+	hello.incarnation = earlier;
 	old = door_accept(&door, hello);
-	hello.incarnation = 2;
+	hello.incarnation = later;
 	again = door_accept(&door, hello);
 	CHECK_INT(bye_on(&door, old), BYE_SUPERSEDED);
 	CHECK(is_up(&door, again));
-	hello.incarnation = 1;
+	hello.incarnation = earlier;
 	late = door_accept(&door, hello);
 	CHECK_INT(bye_on(&door, late), BYE_SUPERSEDED);
 	CHECK_INT(bye_on(&door, again), BYE_UNKNOWN);
 	door_done(&door);
+}
+
+static void a_later_life_takes_the_place(void)
+{
+	takes_the_place(1, 2);
+	takes_the_place(UINT64_MAX, 3); /* numbers go round */
 }
 
 static void nothing_is_said_before_the_greeting(void)

@@ -61,6 +61,7 @@ static struct status_report full_report(void)
 		.pid = 4711,
 		.port = 6785,
 		.cluster = { { 8 } },
+		.cluster_name = "weft",
 		.uptime_ms = 100,
 		.range = { 0x0a200000, 12 },
 		.block_len = 26,
@@ -129,6 +130,7 @@ static void the_node_is_told(void)
 	CHECK_UINT(status->uid.data[0], 9);
 	CHECK(status->auth_none);
 	CHECK_UINT(status->cluster_uuid.len, 16);
+	CHECK_STR(status->cluster_name, "weft");
 	CHECK_STR(status->state, "ready");
 	CHECK_STR(status->detail, "fine");
 	CHECK_UINT(status->uptime_ms, 100);

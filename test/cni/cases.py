@@ -1,6 +1,7 @@
 """A frame for tests that are many small cases: each runs, each failure is told, none stops the
 others. No case at all is a failure too."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -43,6 +44,22 @@ def builds(*variables):
     """Build directories from the environment; by hand, the usual one."""
     found = [os.environ[v] for v in variables if os.environ.get(v)]
     return found or [os.path.join(source_directory(), "build")]
+
+
+def programs(*where):
+    """A program in each build of this test: the release one, and the sanitized one if asked for."""
+    return [os.path.join(build, *where) for build in builds("WEFT_BUILD", "WEFT_BUILD_SANITIZED")]
+
+
+def with_each(those):
+    """A decorator: the function once for each of these, which is then its first argument."""
+    def decorate(function):
+        @functools.wraps(function)
+        def run(*arguments):
+            for program in those:
+                function(program, *arguments)
+        return run
+    return decorate
 
 
 class Netns:

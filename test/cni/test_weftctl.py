@@ -20,8 +20,8 @@ import fakeagent
 from cases import case, contains, equal, table
 from fakeagent import FakeAgent, answers
 
-PROGRAMS = [os.path.join(build, "agent", "cli", "weftctl")
-            for build in cases.builds("WEFT_BUILD", "WEFT_BUILD_SANITIZED")]
+PROGRAMS = cases.programs("agent", "cli", "weftctl")
+each_program = cases.with_each(PROGRAMS)
 WAIT_S = 20
 OK, FAILED, USAGE = 0, 1, 2
 UID = bytes(range(1, 17))
@@ -127,14 +127,6 @@ def weftctl(program, path, *arguments, stdout=subprocess.PIPE, become=()):
 
 def told(done, code, stdout, stderr):
     equal((done.returncode, done.stdout, done.stderr), (code, stdout, stderr), "the end")
-
-
-def each_program(function):
-    def run(*arguments):
-        for program in PROGRAMS:
-            function(program, *arguments)
-    run.__name__ = function.__name__
-    return run
 
 
 # ---- showing

@@ -10,8 +10,8 @@ import sys
 import cases
 from cases import case, contains, equal, table
 
-PROGRAMS = [os.path.join(build, "agent", "weftd")
-            for build in cases.builds("WEFT_BUILD", "WEFT_BUILD_SANITIZED")]
+PROGRAMS = cases.programs("agent", "weftd")
+each_program = cases.with_each(PROGRAMS)
 WAIT_S = 20
 FAILED = 1
 
@@ -70,14 +70,6 @@ def refused(program, *options, **directories):
     line = done.stderr.splitlines()[-1]
     contains(line, " -> not started", "the last line")
     return line.removesuffix(" -> not started")
-
-
-def each_program(function):
-    def run(*arguments):
-        for program in PROGRAMS:
-            function(program, *arguments)
-    run.__name__ = function.__name__
-    return run
 
 
 @table([("itself", "/run/disk"), ("below it", "/run/disk/weft"),

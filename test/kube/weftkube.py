@@ -17,8 +17,9 @@ import fakeapi
 from fakeagent import FakeAgent, frame
 from fakeapi import TOKEN, WAIT_S, FakeApi, node
 
-PROGRAMS = [os.path.join(build, "agent", "kube", "weft-kube")
-            for build in cases.builds("WEFT_BUILD", "WEFT_BUILD_SANITIZED")]
+PROGRAMS = cases.programs("agent", "kube", "weft-kube")
+each_program = cases.with_each(PROGRAMS)
+once = cases.with_each(PROGRAMS[:1])
 UID = bytes(range(1, 17))
 CLUSTER = bytes(range(64, 80))
 CLUSTER_TEXT = "40414243-4445-4647-4849-4a4b4c4d4e4f"
@@ -169,21 +170,6 @@ class Kube:
 
     def must_run(self):
         cases.equal(self.process.poll(), None, "the program's end")
-
-
-def each_program(function):
-    def run(*arguments):
-        for program in PROGRAMS:
-            function(program, *arguments)
-    run.__name__ = function.__name__
-    return run
-
-
-def once(function):
-    def run(*arguments):
-        function(PROGRAMS[0], *arguments)
-    run.__name__ = function.__name__
-    return run
 
 
 class World:

@@ -38,8 +38,8 @@ mount --bind "$2" /var/lib
 mount --bind "$3" {TOOLS}
 if [ ! -e /etc/machine-id ]; then
 	mount -t tmpfs "$0" /mnt
-	mkdir /mnt/upper /mnt/work
-	mount -t overlay -o lowerdir=/etc,upperdir=/mnt/upper,workdir=/mnt/work "$0" /etc
+	mkdir /mnt/over /mnt/spare
+	mount -t overlay -o lowerdir=/etc,upperdir=/mnt/over,workdir=/mnt/spare "$0" /etc
 	touch /etc/machine-id
 	umount -l /mnt
 fi

@@ -123,7 +123,7 @@ def check_killed(living):
     end_owner(owner, signal.SIGKILL)
     space.wait_until(lambda: not space.members(f"{runs.tag(dead)}-"), 10,
                      "processes of a killed cluster end by themselves")
-    groups = runs.read(dead, "groups").splitlines()
+    groups = runs.recorded_groups(dead)
     must(runs.leftovers(dead, groups), "the killed cluster left nothing to clean")
     must(dead in runs.remove_dead(), "the killed cluster was not found")
     must_equal(runs.leftovers(dead, groups), [], "left of the killed cluster")
@@ -132,7 +132,7 @@ def check_killed(living):
 
 def check_terminated():
     owner, ended = start_owner()
-    groups = runs.read(ended, "groups").splitlines()
+    groups = runs.recorded_groups(ended)
     end_owner(owner, signal.SIGTERM)
     must_equal(runs.leftovers(ended, groups), [], "left after SIGTERM")
 
@@ -157,6 +157,7 @@ def test():
             must_equal(other.nodes[0].address, cluster.nodes[0].address, "both have the same n1")
             other.kubectl("get", "nodes")
         must_equal(other.leftovers(), [], "left of the cluster beside it")
+        must(runs.RECORDS.lives(cluster.id), "it took its neighbour's record")
         step("two clusters side by side")
         check_killed(cluster)
         step("a killed cluster was cleaned up")
@@ -165,6 +166,7 @@ def test():
     must_equal(cluster.leftovers(), [], "left of a cluster")
     must(seconds < DOWN_S, f"removing it took {seconds:.1f} s")
     check_terminated()
+    runs.RECORDS.wait_tidy()
     must_equal(os.uname().nodename, name, "the host's name")
     must_see_nothing(cluster)
     must_be_same(host_settings(), settings)

@@ -9,8 +9,8 @@
       outside     a host that knows 192.168.56.0/24 and 198.51.100.0/24 and nothing else
     n1, n2 ...    Nodes (node.py)
 
-A run is named by a random id. /run/weft-rig/ID/owner holds the pid and start time of its owner,
-/var/tmp/weft-ID its files. Whoever starts a run first removes those whose owner is gone.
+A run is named by a random id: its record is /run/weft-rig/ID (records.py), its files are in
+/var/tmp/weft-ID. Whoever starts a run first removes those whose owner is gone.
 """
 
 import atexit
@@ -22,13 +22,13 @@ import threading
 
 import space
 from node import BEYOND, NAT_ADDRESS, NAT_ROUTER, OUTSIDE, TOOLS, UNDERLAY, Node
+from records import Records
 from space import NotYet, RigError, Space, wait_until
 
-RECORDS = "/run/weft-rig"
+RECORDS = Records("/run/weft-rig")
 FILES = "/var/tmp"
 HELPERS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "helpers")
 PROGRAMS = ("agent/weftd", "agent/cli/weftctl", "cni-shim/weft")
-NEW = "new-"  # a record that has no owner file yet
 
 UNDERLAY_SETUP = f"""
 hostname underlay
@@ -40,36 +40,8 @@ mkdir /run/netns /run/lock
 """
 
 
-def owner_text(pid):
-    return f"{pid} {space.start_time(pid)}\n"
-
-
-def owner_lives(directory):
-    try:
-        with open(os.path.join(directory, "owner")) as f:
-            text = f.read()
-        return text == owner_text(text.split()[0])
-    except (OSError, IndexError):
-        return False
-
-
-def record_path(run_id):
-    return os.path.join(RECORDS, run_id)
-
-
 def files_path(run_id):
     return os.path.join(FILES, f"weft-{run_id}")
-
-
-def make_record(run_id):
-    """The record appears with its owner in it, in one step: a run without an owner is dead."""
-    os.makedirs(RECORDS, mode=0o755, exist_ok=True)
-    # The owner's pid in the name: so long as that lives, nobody takes the directory for dead.
-    fresh = os.path.join(RECORDS, f"{NEW}{os.getpid()}-{run_id}")
-    os.mkdir(fresh)
-    with open(os.path.join(fresh, "owner"), "w") as f:
-        f.write(owner_text(os.getpid()))
-    os.rename(fresh, record_path(run_id))
 
 
 def remove_run(run_id):
@@ -77,25 +49,17 @@ def remove_run(run_id):
     the record goes last."""
     space.kill_members(f"weft-{run_id}-")
     shutil.rmtree(files_path(run_id), ignore_errors=True)
-    shutil.rmtree(record_path(run_id), ignore_errors=True)
+    RECORDS.remove(run_id)
 
 
 def remove_dead_runs():
-    """What killed runs left. Returns their ids."""
-    removed = []
-    for name in sorted(os.listdir(RECORDS)) if os.path.isdir(RECORDS) else []:
-        directory = os.path.join(RECORDS, name)
-        if name.startswith(NEW):
-            if space.start_time(name.split("-")[1]) is None:
-                shutil.rmtree(directory, ignore_errors=True)
-        elif not owner_lives(directory):
-            remove_run(name)
-            removed.append(name)
+    """What killed runs left."""
+    for run_id in RECORDS.dead():
+        remove_run(run_id)
     for name in os.listdir(FILES):
         # Files without a record: /run did not survive a reboot of the machine, /var/tmp did.
-        if is_files_name(name) and not os.path.isdir(record_path(name[len("weft-"):])):
+        if is_files_name(name) and not os.path.isdir(RECORDS.path(name[len("weft-"):])):
             shutil.rmtree(os.path.join(FILES, name), ignore_errors=True)
-    return removed
 
 
 def is_files_name(name):
@@ -106,7 +70,7 @@ def is_files_name(name):
 def leftovers(run_id):
     """What is still there of a run, in words; empty when it is gone completely."""
     left = [f"process {pid}" for pid in space.members(f"weft-{run_id}-")]
-    left += [p for p in (record_path(run_id), files_path(run_id)) if os.path.exists(p)]
+    left += [p for p in (RECORDS.path(run_id), files_path(run_id)) if os.path.exists(p)]
     with open("/proc/self/mountinfo") as f:
         left += [f"mount {line.split()[4]}" for line in f if f"weft-{run_id}" in line]
     return left
@@ -131,7 +95,7 @@ class Rig:
         atexit.register(self.close)
         remove_dead_runs()
         try:
-            make_record(self.id)
+            RECORDS.make(self.id)
             self.make_files()
             self.make_underlay()
             for number in range(1, self.size + 1):

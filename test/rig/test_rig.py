@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 
 import check
 import probe
@@ -15,6 +16,7 @@ import rig
 import space
 from check import must, must_equal, step
 from node import CONFINE, OUTSIDE
+from records import Records
 from rig import Rig
 
 OWNER = """
@@ -26,6 +28,19 @@ with Rig(2) as r:
     r.nodes[0].pod("orphan").popen("tail", "-f", "/dev/null")
     print(r.id, flush=True)
     sys.stdin.read()
+"""
+# $1 directory of the modules, $2 of the records, $3 an id
+COMES_AND_GOES = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from records import Records
+records = Records(sys.argv[2])
+print("begun", flush=True)
+sys.stdin.read()
+for _ in range(1000):
+    records.make(sys.argv[3])
+    assert records.lives(sys.argv[3]) and sys.argv[3] not in records.dead()
+    records.remove(sys.argv[3])
 """
 
 
@@ -138,7 +153,7 @@ def check_removal_of_killed(before):
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     dead_id = owner.stdout.readline().strip()
     with Rig(1) as living:
-        must(dead_id in os.listdir(rig.RECORDS), "a run that lives was removed by another")
+        must(dead_id in rig.RECORDS.names(), "a run that lives was removed by another")
         owner.send_signal(signal.SIGKILL)
         owner.wait()
         owner.stdin.close()
@@ -169,6 +184,25 @@ def check_signals(before):
     must_equal(host_state(), before, "the host")
 
 
+def check_records():
+    """Runs that come and go at once take the directory from each other, and nobody minds."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    with tempfile.TemporaryDirectory() as above:
+        records = Records(os.path.join(above, "records"))
+        runs = [subprocess.Popen([sys.executable, "-B", "-c", COMES_AND_GOES, here,
+                                  records.directory, f"{number:08x}"], text=True,
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                for number in range(4)]
+        for run in runs:
+            run.stdout.readline()
+        for run in runs:
+            run.stdin.close()
+        must_equal([run.wait(60) for run in runs], [0] * len(runs), "exit codes")
+        for run in runs:
+            run.stdout.close()
+        records.wait_tidy()
+
+
 def check_exception():
     class Wanted(Exception):
         pass
@@ -197,10 +231,15 @@ def test():
         must(one.id != two.id, "two runs have one id")
         for side in (one, two):
             probe.must_all_answer([(side.nodes[0], OUTSIDE, "outside")])
+        two.close()
+        must(rig.RECORDS.lives(one.id), "a run that ended took its neighbour's record")
     step("two side by side")
+    check_records()
+    step("runs that come and go do not disturb each other")
     check_exception()
     check_signals(before)
     check_removal_of_killed(before)
+    rig.RECORDS.wait_tidy()
     step("nothing is left on any way out, and a killed run is removed by the next")
 
 

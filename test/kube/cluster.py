@@ -28,10 +28,9 @@ import rig
 import runs
 from check import TAIL_LINES, step
 from machine import Machine
-from node import TOOLS
 from pki import Pki
-from rig import HELPERS, PROGRAMS, deaf_to_signals
-from space import NotYet, Space, wait_until
+from rig import deaf_to_signals
+from space import NotYet, wait_until
 
 UNDERLAY = "10.99.0"
 API_ADDRESS = f"{UNDERLAY}.100"
@@ -40,19 +39,6 @@ PLUGINS = "/usr/lib/cni"  # of Debian's containernetworking-plugins
 # What every node of kubeadm's has: containerd makes no sandbox without the first.
 STANDARD_PLUGINS = ("loopback", "portmap")
 UP_S = 120                # with ten others at work; 10 s on a machine of its own
-
-# $0 tag, $1 tools
-UNDERLAY_SETUP = f"""
-hostname outside
-ip link set lo up
-mount --bind "$1" {TOOLS}
-mount -t sysfs "$0" /sys
-mount -t tmpfs -o mode=755,size=16m "$0" /run
-mkdir /run/netns /run/lock
-ip link add lan type bridge
-ip addr add {OUTSIDE}/24 dev lan
-ip link set lan up
-"""
 
 
 class Cluster:
@@ -119,14 +105,7 @@ class Cluster:
 
     def make_files(self):
         self.tools = self.path("tools")
-        os.mkdir(self.tools)
-        sources = [os.path.join(HELPERS, n) for n in os.listdir(HELPERS) if n.endswith(".py")]
-        if self.build:
-            sources += [os.path.join(self.build, program) for program in PROGRAMS]
-        for source in sources:
-            target = os.path.join(self.tools, os.path.basename(source))
-            shutil.copyfile(source, target)
-            os.chmod(target, 0o755)
+        rig.fill_tools(self.tools, self.build)
         self.make_certificates()
 
     def make_certificates(self):
@@ -154,12 +133,10 @@ class Cluster:
             pki.kubeconfig(name, f"https://{API_ADDRESS}:{components.API_PORT}")
 
     def make_machines(self):
-        self.underlay = self.outside = Space("outside", f"{self.tag}-underlay", UNDERLAY_SETUP,
-                                             [self.tools])
-        for family in ("ip", "ip6", "arp"):
-            key = f"net/bridge/bridge-nf-call-{family}tables"
-            if os.path.exists(f"/proc/sys/{key}"):
-                self.underlay.sysctl(key, 0)
+        self.underlay = self.outside = rig.Underlay("outside", self.tag, self.tools)
+        self.underlay.ip(f"""link add lan type bridge
+                             addr add {OUTSIDE}/24 dev lan
+                             link set lan up""")
         self.control = self.make_machine("cp", 100)
         for number in range(1, self.size + 1):
             self.nodes.append(self.make_machine(f"n{number}", number))

@@ -30,10 +30,11 @@ FILES = "/var/tmp"
 HELPERS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "helpers")
 PROGRAMS = ("agent/weftd", "agent/cli/weftctl", "cni-shim/weft")
 
+# $0 tag, $1 name, $2 tools
 UNDERLAY_SETUP = f"""
-hostname underlay
+hostname "$1"
 ip link set lo up
-mount --bind "$1" {TOOLS}
+mount --bind "$2" {TOOLS}
 mount -t sysfs "$0" /sys
 mount -t tmpfs -o mode=755,size=16m "$0" /run
 mkdir /run/netns /run/lock
@@ -74,6 +75,33 @@ def leftovers(run_id):
     with open("/proc/self/mountinfo") as f:
         left += [f"mount {line.split()[4]}" for line in f if f"weft-{run_id}" in line]
     return left
+
+
+def fill_tools(directory, build):
+    """Programs and helpers are copied: the agent may not read everything that root may, and a
+    rebuild must not change a cluster that runs."""
+    os.mkdir(directory)
+    sources = [os.path.join(HELPERS, n) for n in os.listdir(HELPERS) if n.endswith(".py")]
+    if build:
+        sources += [os.path.join(build, program) for program in PROGRAMS]
+    for source in sources:
+        if not os.path.exists(source):
+            raise RigError(f"{source} is not there: build first (meson setup, ninja)")
+        target = os.path.join(directory, os.path.basename(source))
+        shutil.copyfile(source, target)
+        os.chmod(target, 0o755)
+
+
+class Underlay(Space):
+    """Where the cables of a cluster's machines end. Frames between machines are the cable's
+    business: no netfilter of this namespace."""
+
+    def __init__(self, name, run_tag, tools):
+        super().__init__(name, f"{run_tag}-underlay", UNDERLAY_SETUP, [name, tools])
+        for family in ("ip", "ip6", "arp"):
+            key = f"net/bridge/bridge-nf-call-{family}tables"
+            if os.path.exists(f"/proc/sys/{key}"):
+                self.sysctl(key, 0)
 
 
 class Rig:
@@ -134,30 +162,13 @@ class Rig:
         return os.path.join(files_path(self.id), "log")
 
     def make_files(self):
-        """Programs and helpers are copied: the agent may not read everything that root may, and
-        a rebuild must not change a cluster that runs."""
-        self.tools = os.path.join(files_path(self.id), "tools")
         os.mkdir(files_path(self.id), mode=0o755)
         os.mkdir(self.logs)
-        os.mkdir(self.tools)
-        sources = [os.path.join(HELPERS, n) for n in os.listdir(HELPERS) if n.endswith(".py")]
-        if self.build:
-            sources += [os.path.join(self.build, program) for program in PROGRAMS]
-        for source in sources:
-            if not os.path.exists(source):
-                raise RigError(f"{source} is not there: build first (meson setup, ninja)")
-            target = os.path.join(self.tools, os.path.basename(source))
-            shutil.copyfile(source, target)
-            os.chmod(target, 0o755)
+        self.tools = os.path.join(files_path(self.id), "tools")
+        fill_tools(self.tools, self.build)
 
     def make_underlay(self):
-        self.underlay = Space("underlay", f"{self.tag}-underlay", UNDERLAY_SETUP,
-                              [self.tools])
-        # Frames between nodes are the cable's business: no netfilter of this namespace.
-        for family in ("ip", "ip6", "arp"):
-            key = f"net/bridge/bridge-nf-call-{family}tables"
-            if os.path.exists(f"/proc/sys/{key}"):
-                self.underlay.sysctl(key, 0)
+        self.underlay = Underlay("underlay", self.tag, self.tools)
         self.underlay.ip("""link add lan type bridge
                             link set lan up
                             link add beyond type bridge

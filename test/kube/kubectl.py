@@ -11,31 +11,30 @@ import space
 from space import RigError
 
 
-def command(cluster, argv, user="admin"):
-    """Its caches go where the cluster's files are, and away with them."""
-    return ["nsenter", "-t", str(cluster.control.init), "-n", "--", cache.program("kubectl"),
-            f"--kubeconfig={cluster.pki.path(user + '.conf')}",
-            f"--cache-dir={cluster.path('kubectl')}", *map(str, argv)]
+def place(cluster, user):
+    """Where its arguments are all that is missing. Its caches go where the cluster's files are,
+    and away with them."""
+    found = space.Place()
+    found.name = "kubectl"
+    found.enter = ("nsenter", "-t", str(cluster.control.init), "-n", "--",
+                   cache.program("kubectl"), f"--kubeconfig={cluster.pki.path(user + '.conf')}",
+                   f"--cache-dir={cluster.path('kubectl')}")
+    return found
+
+
+def command(cluster):
+    """For a shell; its arguments come behind."""
+    return place(cluster, "admin").enter
 
 
 def run(cluster, argv, check=True, stdin=None, seconds=60, user="admin"):
     """The output; with check=False the CompletedProcess."""
-    done = subprocess.run(command(cluster, argv, user), env=space.environment(), input=stdin,
-                          stdin=subprocess.DEVNULL if stdin is None else None, text=True,
-                          capture_output=True, start_new_session=True, timeout=seconds + 10,
-                          check=False)
-    if not check:
-        return done
-    if done.returncode:
-        raise RigError(f"kubectl {' '.join(map(str, argv))} ended with {done.returncode}: "
-                       f"{(done.stderr or done.stdout).strip()[-800:]}")
-    return done.stdout
+    return place(cluster, user).run(*argv, check=check, stdin=stdin, timeout_s=seconds + 10)
 
 
 def popen(cluster, *argv):
-    return subprocess.Popen(command(cluster, argv), env=space.environment(),
-                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                            stderr=subprocess.DEVNULL, start_new_session=True)
+    return place(cluster, "admin").popen(*argv, stdout=subprocess.PIPE,
+                                         stderr=subprocess.DEVNULL)
 
 
 class Watch:

@@ -13,7 +13,9 @@ import time
 import rigpath  # noqa: F401: images.py uses test/rig
 import cache
 import images
+import peers
 import programs
+from archive import ImageError  # images.py knows where it is
 from space import RigError
 
 LOWEST = 10  # niceness: whoever waits for this has something else to do meanwhile
@@ -41,21 +43,27 @@ def appearing(path):
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def build(say):
+def working():
+    return tempfile.TemporaryDirectory(dir=cache.root(), prefix="work-")
+
+
+def build(say, with_peers):
     if not shutil.which("go"):
         raise programs.BuildError("there is no `go` in PATH, and Debian's is too old for "
                                   "Kubernetes: install one from go.dev")
     with locked(cache.root()):
         if not os.path.isdir(cache.programs()):
-            with appearing(cache.programs()) as out, tempfile.TemporaryDirectory(
-                    dir=cache.root(), prefix="work-") as work:
+            with appearing(cache.programs()) as out, working() as work:
                 programs.build(out, work, say)
         if not os.path.isdir(cache.images()):
             with appearing(cache.images()) as out:
                 images.build(out, say)
-    say(f"complete: {cache.programs()}\n{' ' * 10}and {cache.images()}")
-    others = sorted(set(glob.glob(os.path.join(cache.root(), "*-v*")))
-                    - {cache.programs(), cache.images()})
+        if with_peers and not os.path.isdir(cache.peers()):
+            with appearing(cache.peers()) as out, working() as work:
+                peers.build(out, work, say)
+    ours = [cache.programs(), cache.images()] + [cache.peers()] * os.path.isdir(cache.peers())
+    say("complete: " + f"\n{' ' * 10}and ".join(ours))
+    others = sorted(set(glob.glob(os.path.join(cache.root(), "*-v*"))) - set(ours))
     if others:
         say(f"of other versions or checkouts, may be removed: {' '.join(others)}")
 
@@ -65,15 +73,17 @@ def main(argv):
         prog=cache.COMMAND, epilog="WEFT_KUBE_VERSION=v1.36.3 asks for another Kubernetes, "
         "WEFT_KUBE_CACHE=DIR for another place.",
         description=f"Build Kubernetes {cache.KUBERNETES} and what its tests need.")
-    parser.parse_args(argv)
+    parser.add_argument("--peers", action="store_true",
+                        help="also the networks that test/bench/kube holds Weft against")
+    options = parser.parse_args(argv)
     begun = time.monotonic()
 
     def say(text):
         print(f"[{time.monotonic() - begun:5.0f} s] {text}", flush=True)
     os.nice(LOWEST)
     try:
-        build(say)
-    except (programs.BuildError, RigError) as error:
+        build(say, options.peers)
+    except (programs.BuildError, ImageError, RigError) as error:
         print(f"{cache.COMMAND}: {error}", file=sys.stderr)
         return 1
     return 0

@@ -4,6 +4,7 @@ it lies, outside the checkout, and whether it is there.
   $WEFT_KUBE_CACHE, else $XDG_CACHE_HOME/weft-kube, else ~/.cache/weft-kube
     programs-VERSION-KEY   Kubernetes as one binary and its names, CoreDNS, test servers
     images-VERSION-KEY     image archives, and a containerd's directory that has them imported
+    peers-VERSION-KEY      another network's image, for test/bench/kube; only build --peers makes it
     cache                  Go's modules and objects
 
 A key is a hash of the files that made the directory, so another checkout makes its own. A
@@ -20,11 +21,13 @@ from rigpath import HERE, SOURCE
 
 KUBERNETES = os.environ.get("WEFT_KUBE_VERSION", "v1.35.4")
 COREDNS = "v1.15.0"
+FLANNEL = "v0.28.4"
 COMMAND = "test/kube/build"
 KUBERNETES_NAMES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet",
                     "kube-proxy", "kubectl")
 PROGRAM_SOURCES = ("programs.py", "src/*")
 IMAGE_SOURCES = (*PROGRAM_SOURCES, "images.py", "containerd.py")
+PEER_SOURCES = ("peers.py",)
 # Programs that a cluster needs and a minimal Debian has not; deploy/packages, group kube.
 NEEDED = ("etcd", "containerd", "ctr", "runc", "iptables", "nft", "conntrack", "curl", "openssl")
 
@@ -53,6 +56,10 @@ def images():
     return os.path.join(root(), f"images-{KUBERNETES}-{key(IMAGE_SOURCES)}")
 
 
+def peers():
+    return os.path.join(root(), f"peers-{FLANNEL}-{key(PEER_SOURCES)}")
+
+
 def program(name):
     return os.path.join(programs(), name)
 
@@ -66,4 +73,11 @@ def missing():
         if not os.path.isdir(directory):
             return (f"Kubernetes {KUBERNETES} is not built ({directory} is not there): run "
                     f"{COMMAND} once, it takes 10 minutes")
+    return ""
+
+
+def missing_peers():
+    if not os.path.isdir(peers()):
+        return (f"flannel {FLANNEL} is not built ({peers()} is not there): run {COMMAND} --peers "
+                "once, it takes 4 minutes")
     return ""

@@ -40,6 +40,6 @@ def weft_cluster(nodes=3, proxy="iptables"):
     the same network."""
     with told(Cluster(nodes, proxy, build_directory())) as cluster:
         weft.load_image(cluster)
-        cluster.ready_s = weft.install(cluster)
+        weft.install(cluster)
         weft.join_control_plane(cluster)
         yield cluster

@@ -1,9 +1,14 @@
-"""Networks by hand: one without any agent, which tells whether the rig is at fault or Weft is, and
-weftd as on a plain Linux host."""
+"""Networks by kubectl, and by hand: one without any agent, which tells whether the rig is at fault
+or Weft is, and weftd as on a plain Linux host."""
 
 import json
+import os
+import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import components
+import containerd
 from cluster import PLUGINS
 from node import CONFINE, TOOLS
 from space import NotYet, wait_until
@@ -22,13 +27,40 @@ def wait_ready(cluster, seconds=120):
                     seconds=seconds)
 
 
+def wait_ranges(cluster):
+    """Until every node has its share of the pod range."""
+    cluster.kubectl("wait", "--for=jsonpath={.spec.podCIDR}", "node", "--all", "--timeout=60s")
+
+
+def load(cluster, archive):
+    """An image into every node."""
+    def load_one(node):
+        shutil.copy(archive, node.disk)
+        containerd.import_image(node, f"/mnt/{os.path.basename(archive)}")
+    with ThreadPoolExecutor(len(cluster.nodes)) as pool:
+        list(pool.map(load_one, cluster.nodes))
+
+
+def apply(cluster, manifest, seconds=120):
+    """Returns the seconds until all nodes were Ready."""
+    begun = time.monotonic()
+    cluster.kubectl("apply", "-f", manifest)
+    wait_ready(cluster, seconds)
+    return time.monotonic() - begun
+
+
+def give_bridge(node):
+    """Plugins that kubeadm's packages bring, for networks that are made of them."""
+    node.run("cp", *(f"{PLUGINS}/{name}" for name in ("bridge", "host-local")), CNI_BIN)
+
+
 def static(cluster):
     """A bridge on every node, Debian's plugins, the node's podCIDR and a route by hand to it."""
-    cluster.kubectl("wait", "--for=jsonpath={.spec.podCIDR}", "node", "--all", "--timeout=60s")
+    wait_ranges(cluster)
     ranges = {node["metadata"]["name"]: node["spec"]["podCIDR"]
               for node in cluster.get("nodes")["items"]}
     for node in cluster.nodes:
-        node.run("cp", *(f"{PLUGINS}/{name}" for name in ("bridge", "host-local")), CNI_BIN)
+        give_bridge(node)
         node.run("iptables", "-w", "-t", "nat", "-A", "POSTROUTING", "-s", components.POD_RANGE,
                  "!", "-d", components.POD_RANGE, "-j", "MASQUERADE")
         bridge = {"type": "bridge", "bridge": "cni0", "isGateway": True, "hairpinMode": True,

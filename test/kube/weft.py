@@ -3,12 +3,8 @@
 import json
 import os
 import re
-import shutil
 import subprocess
-import time
-from concurrent.futures import ThreadPoolExecutor
 
-import containerd
 import kubectl
 import networks
 from check import build_directory, must_equal, source_directory, step
@@ -39,23 +35,14 @@ def load_image(cluster):
     """Into every node, as a user without a registry does."""
     archive = cluster.path("weft.tar")
     build_image(archive)
-
-    def load(node):
-        shutil.copy(archive, node.disk)
-        containerd.import_image(node, "/mnt/weft.tar")
-    with ThreadPoolExecutor(len(cluster.nodes)) as pool:
-        list(pool.map(load, cluster.nodes))
+    networks.load(cluster, archive)
     step("Weft's image is on every node")
 
 
 def install(cluster):
-    """kubectl apply, and nothing else. Returns the seconds until all nodes were Ready."""
-    begun = time.monotonic()
-    cluster.kubectl("apply", "-f", MANIFEST)
-    networks.wait_ready(cluster, READY_S)
-    seconds = time.monotonic() - begun
+    """kubectl apply, and nothing else."""
+    seconds = networks.apply(cluster, MANIFEST, READY_S)
     step(f"nodes Ready {seconds:.1f} s after kubectl apply of Weft")
-    return seconds
 
 
 def join_control_plane(cluster):

@@ -10,7 +10,6 @@ somebody installs one. Everything is removed on every way out; kill -9 of the ow
 processes, and the next cluster removes the files.
 """
 
-import atexit
 import json
 import os
 import secrets
@@ -29,7 +28,6 @@ import runs
 from check import TAIL_LINES, step
 from machine import Machine
 from pki import Pki
-from rig import deaf_to_signals
 from space import NotYet, wait_until
 
 UNDERLAY = "10.99.0"
@@ -41,21 +39,19 @@ STANDARD_PLUGINS = ("loopback", "portmap")
 UP_S = 120                # with ten others at work; 10 s on a machine of its own
 
 
-class Cluster:
+class Cluster(rig.Owned):
     def __init__(self, nodes=3, proxy="iptables", build=None):
         """`build`: directory of Weft's programs for the machines' PATH."""
         self.size, self.proxy_mode, self.build = nodes, proxy, build
         self.id = secrets.token_hex(4)
         self.tag = runs.tag(self.id)
         self.groups = groups.Groups(self.tag)
-        self.owner, self.closed = os.getpid(), False
         self.nodes, self.underlay, self.control = [], None, None
         self.outside = None
         self.begun = time.monotonic()
 
     def __enter__(self):
-        rig.end_on_signals()
-        atexit.register(self.close)
+        self.own()
         runs.remove_dead()
         try:
             runs.make(self.id, self.groups.tops.values())
@@ -79,17 +75,12 @@ class Cluster:
         self.close()
         step(f"removed in {time.monotonic() - begun:.1f} s")
 
-    def close(self):
-        if self.closed or os.getpid() != self.owner:
-            return
-        self.closed = True
-        with deaf_to_signals():
-            self.save_logs()
-            places = [p for p in (*self.machines, self.underlay) if p]
-            with ThreadPoolExecutor(len(places) or 1) as pool:
-                list(pool.map(lambda place: place.destroy(), places))
-            runs.remove(self.id)
-        atexit.unregister(self.close)
+    def remove(self):
+        self.save_logs()
+        places = [p for p in (*self.machines, self.underlay) if p]
+        with ThreadPoolExecutor(len(places) or 1) as pool:
+            list(pool.map(lambda place: place.destroy(), places))
+        runs.remove(self.id)
 
     @property
     def machines(self):

@@ -104,8 +104,26 @@ class Underlay(Space):
                 self.sysctl(key, 0)
 
 
-class Rig:
-    """Use as a context manager: what was made is removed on every way out but kill -9."""
+class Owned:
+    """What the process that made it removes on every way out but kill -9. A subclass says how, in
+    `remove`, and calls `own` before it makes anything."""
+
+    def own(self):
+        self.owner, self.closed = os.getpid(), False
+        end_on_signals()
+        atexit.register(self.close)
+
+    def close(self):
+        if self.closed or os.getpid() != self.owner:
+            return
+        self.closed = True
+        with deaf_to_signals():
+            self.remove()
+        atexit.unregister(self.close)
+
+
+class Rig(Owned):
+    """Use as a context manager."""
 
     def __init__(self, nodes=3, build=None, default_via="eth1"):
         """`build` is the directory of the programs; None: kernel only, no agents.
@@ -115,12 +133,9 @@ class Rig:
         self.tag = f"weft-{self.id}"
         self.nodes = []
         self.underlay = self.outside = None
-        self.owner = os.getpid()
-        self.closed = False
 
     def __enter__(self):
-        end_on_signals()
-        atexit.register(self.close)
+        self.own()
         remove_dead_runs()
         try:
             RECORDS.make(self.id)
@@ -136,18 +151,13 @@ class Rig:
     def __exit__(self, *_):
         self.close()
 
-    def close(self):
-        if self.closed or os.getpid() != self.owner:
-            return
-        self.closed = True
-        with deaf_to_signals():
-            self.save_logs()
-            space.kill_members(f"{self.tag}-")
-            for place in [*self.nodes, self.underlay]:
-                if place is not None:
-                    place.destroy()
-            remove_run(self.id)
-        atexit.unregister(self.close)
+    def remove(self):
+        self.save_logs()
+        space.kill_members(f"{self.tag}-")
+        for place in [*self.nodes, self.underlay]:
+            if place is not None:
+                place.destroy()
+        remove_run(self.id)
 
     def save_logs(self):
         """For a person who debugs: WEFT_RIG_LOGS=DIR keeps the agents' logs."""

@@ -168,6 +168,7 @@ class Machine(Space):
         self.name, self.tag, self.address = name, f"{tag}-{name}", address
         self.disk, self.tools, self.join, self.template = disk, tools, join, template
         self.daemons = {}
+        self.killed = False  # when it was told to end and did not
         os.makedirs(disk, exist_ok=True)
         if template:
             shutil.copytree(template, os.path.join(disk, "containerd"),
@@ -222,6 +223,7 @@ class Machine(Space):
         try:
             self.holder.wait(10)
         except subprocess.TimeoutExpired:
+            self.killed = True
             self.holder.kill()
             self.holder.wait()
         space.kill_members(self.tag + " ")

@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
 import kubetest
 import networks
@@ -35,7 +34,6 @@ with Cluster(1) as cluster:
     sys.stdin.read()
 """
 OURS = re.compile(r"\b(n[123]|cp|lan|outside)(@|:|$)|10\.99\.0\.|kube-proxy")
-DOWN_S = 10  # 0.3 s, when nobody else works here
 
 
 def host_settings():
@@ -80,10 +78,12 @@ def start_owner():
 
 
 def end_owner(owner, number):
+    """Returns what its parent is told."""
     owner.send_signal(number)
-    owner.wait(30)
+    code = owner.wait(30)
     owner.stdin.close()
     owner.stdout.close()
+    return code
 
 
 def check_not_ready(cluster):
@@ -133,7 +133,8 @@ def check_killed(living):
 def check_terminated():
     owner, ended = start_owner()
     groups = runs.recorded_groups(ended)
-    end_owner(owner, signal.SIGTERM)
+    must(groups and runs.leftovers(ended, groups), "a cluster that lives is not found")
+    must_equal(end_owner(owner, signal.SIGTERM), 128 + signal.SIGTERM, "exit after SIGTERM")
     must_equal(runs.leftovers(ended, groups), [], "left after SIGTERM")
 
 
@@ -161,10 +162,8 @@ def test():
         step("two clusters side by side")
         check_killed(cluster)
         step("a killed cluster was cleaned up")
-        begun = time.monotonic()
-    seconds = time.monotonic() - begun
     must_equal(cluster.leftovers(), [], "left of a cluster")
-    must(seconds < DOWN_S, f"removing it took {seconds:.1f} s")
+    must_equal([m.name for m in cluster.machines if m.killed], [], "machines that had to be killed")
     check_terminated()
     runs.RECORDS.wait_tidy()
     must_equal(os.uname().nodename, name, "the host's name")

@@ -74,10 +74,10 @@ class Cluster(Rig):
 
 def fail_on_difference(before, after, what):
     """Two results of Place.state(), told by what differs."""
-    for part in before:
-        if before[part] != after[part]:
-            raise RigError(f"{what}: {part} changed:\n  before {before[part]}\n"
-                           f"  after  {after[part]}")
+    for part in {**before, **after}:
+        if before.get(part) != after.get(part):
+            raise RigError(f"{what}: {part} changed:\n  before {before.get(part)}\n"
+                           f"  after  {after.get(part)}")
 
 
 def main(test, agents=True):

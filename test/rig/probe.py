@@ -57,6 +57,8 @@ def matrix(rig, pods):
 
 
 def must_all_answer(pairs, seconds=PING_S):
+    if not pairs:
+        raise RigError("nobody was asked: there is no pair to ping")
     answered, failures = ping_all(pairs, seconds)
     if failures:
         raise RigError(f"{len(failures)} of {len(pairs)} pings were not answered:\n  " +

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 
 import kubetest
 import networks
@@ -17,6 +18,7 @@ import space
 from check import must, must_equal, step
 from cluster import Cluster
 from pods import places
+from records import Records
 from rigpath import HERE
 
 # What moves by itself, and what belongs to links.
@@ -24,11 +26,14 @@ VOLATILE = re.compile(r"^(fs/(dentry-state|file-nr|inode-.*|aio-nr|quota/.*|epol
                       r"kernel/(ns_last_pid|pty/nr|random/.*|perf_.*|tainted|sched_.*)|"
                       r"net/netfilter/nf_conntrack_count|net/ipv[46]/(conf|neigh|route)/.*|"
                       r"vm/stat_refresh|debug/.*)$")
+# $1 directory of the modules, $2 of the records
 OWNER = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import rigpath
+import runs
 from cluster import Cluster
+runs.RECORDS.directory = sys.argv[2]
 with Cluster(1) as cluster:
     print("run", cluster.id, flush=True)
     sys.stdin.read()
@@ -67,10 +72,10 @@ def must_see_nothing(cluster):
     must(not seen, f"the host sees of the cluster: {seen}")
 
 
-def start_owner():
+def start_owner(records=runs.RECORDS):
     """Another process that has a cluster, and the cluster's id."""
-    owner = subprocess.Popen([sys.executable, "-B", "-c", OWNER, HERE], text=True,
-                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    owner = subprocess.Popen([sys.executable, "-B", "-c", OWNER, HERE, records.directory],
+                             text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     for line in owner.stdout:
         if line.startswith("run "):
             return owner, line.split()[1]
@@ -131,11 +136,14 @@ def check_killed(living):
 
 
 def check_terminated():
-    owner, ended = start_owner()
-    groups = runs.recorded_groups(ended)
-    must(groups and runs.leftovers(ended, groups), "a cluster that lives is not found")
-    must_equal(end_owner(owner, signal.SIGTERM), 128 + signal.SIGTERM, "exit after SIGTERM")
-    must_equal(runs.leftovers(ended, groups), [], "left after SIGTERM")
+    """With records where nobody else has any: their directory goes too."""
+    with tempfile.TemporaryDirectory() as above:
+        records = Records(os.path.join(above, "records"))
+        owner, ended = start_owner(records)
+        groups = records.read(ended, "groups").splitlines()
+        must(groups and runs.leftovers(ended, groups), "a cluster that lives is not found")
+        must_equal(end_owner(owner, signal.SIGTERM), 128 + signal.SIGTERM, "exit after SIGTERM")
+        must_equal(runs.leftovers(ended, groups) + os.listdir(above), [], "left after SIGTERM")
 
 
 def must_be_same(have, want):
@@ -165,7 +173,6 @@ def test():
     must_equal(cluster.leftovers(), [], "left of a cluster")
     must_equal([m.name for m in cluster.machines if m.killed], [], "machines that had to be killed")
     check_terminated()
-    runs.RECORDS.wait_tidy()
     must_equal(os.uname().nodename, name, "the host's name")
     must_see_nothing(cluster)
     must_be_same(host_settings(), settings)

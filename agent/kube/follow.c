@@ -234,7 +234,6 @@ static void list_ended(struct follow *follow, struct instant now, const struct r
 		log_line(follow->log, LOG_INFO,
 			 "a page of nodes has more than %d MB -> asked for %u nodes at a time",
 			 KUBE_ANSWER_MAX >> 20, follow->page);
-		pause_before_next(follow, now);
 	} else {
 		refused(follow, now, reply);
 	}

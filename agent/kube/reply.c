@@ -117,9 +117,8 @@ void reply_explain(const struct reply *reply, const struct place *place, const c
 		return;
 	case REPLY_TOO_LONG:
 		say(ret, TROUBLE_STRANGE,
-		    "%s answers more than a cluster of %d nodes can have when asked to %s -> is it "
-		    "an API server?",
-		    url, KUBE_LIST_MAX, what);
+		    "%s answers more than %d MB when asked to %s -> is it an API server?", url,
+		    KUBE_ANSWER_MAX >> 20, what);
 		return;
 	}
 }

@@ -188,7 +188,7 @@ static int take_items(struct bytes items, struct arena *arena, struct kube_page 
 		(void)json_cut_element(&cut, &item);
 		result = kube_node_decode(item, &ret->nodes[i], err);
 		if (result < 0)
-			err_wrap(err, "item %zu of the page", i + 1);
+			err_wrap(err, "item %zu", i + 1);
 	}
 	return result;
 }

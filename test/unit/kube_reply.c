@@ -43,7 +43,7 @@ static void ends(void)
 		 "there is no token to show to " SERVER ": /t: No such file or directory -> mount "
 		 "the service account's");
 	sentence(&(struct reply){ .end = REPLY_TOO_LONG }, TROUBLE_STRANGE,
-		 SERVER " answers more than a cluster of 16384 nodes can have when asked to list "
+		 SERVER " answers more than 16 MB when asked to list "
 			"nodes -> is it an API server?");
 }
 

@@ -140,13 +140,11 @@ static void refuses_pages(void)
 	no_page(text(HEAD "\"items\":[1,]}"), "items: expected a whole array");
 	no_page(text(HEAD "\"items\":[%s]", node_n1), "the list: expected a whole JSON object");
 	no_page(text(HEAD "\"items\":[%s,{\"metadata\":{\"name\":\"a\"}}]}", node_n1),
-		"item 2 of the page: metadata.uid: expected 1 to 64 printable characters");
-	no_page(text(HEAD "\"items\":[{]]}"),
-		"item 1 of the page: the Node: expected a whole JSON object");
-	no_page(text(HEAD "\"items\":[7]}"),
-		"item 1 of the page: the Node: expected a whole JSON object");
+		"item 2: metadata.uid: expected 1 to 64 printable characters");
+	no_page(text(HEAD "\"items\":[{]]}"), "item 1: the Node: expected a whole JSON object");
+	no_page(text(HEAD "\"items\":[7]}"), "item 1: the Node: expected a whole JSON object");
 	no_page(text(HEAD "\"items\":[{\"metadata\":7}]}"),
-		"item 1 of the page: metadata.name: expected 1 to 253 printable characters");
+		"item 1: metadata.name: expected 1 to 253 printable characters");
 }
 
 static char *repeat(const char *one, size_t n)

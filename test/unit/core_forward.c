@@ -306,6 +306,22 @@ static void a_pod_changes_the_pods_alone(void)
 	door_done(&door);
 }
 
+static void masquerades_as_it_is_told(void)
+{
+	for (int on = 0; on < 2; on++) {
+		struct door door;
+
+		door_init_alone(&door);
+		door.settings.masquerade = on;
+		door.settings.masquerade_nodes = !on;
+		door_start(&door);
+		CHECK(door.n_forwards > 0);
+		CHECK_INT(door.forward.masquerade, on);
+		CHECK_INT(door.forward.masquerade_nodes, !on);
+		door_done(&door);
+	}
+}
+
 int main(void)
 {
 	RUN(each_peer_has_its_way);
@@ -317,5 +333,6 @@ int main(void)
 	RUN(one_mac_leads_to_one_node);
 	RUN(a_peer_that_moves_is_followed);
 	RUN(a_pod_changes_the_pods_alone);
+	RUN(masquerades_as_it_is_told);
 	return check_report();
 }

@@ -3,151 +3,117 @@
 
 #include "platforms.h"
 
-static size_t warnings(struct world *world)
+/* Until the next step. */
+static const struct status_report *status(struct door *door)
 {
-	detail(world);
-	return world->n_warnings;
+	return door_ask(door, REQUEST_STATUS, "").status;
 }
 
-static void expect_warning(struct world *world, const char *text)
+static const char *warning(struct door *door)
 {
-	REQUIRE(warnings(world) == 1);
-	CHECK_STR(world->warnings[0], text);
+	const struct status_report *report = status(door);
+
+	REQUIRE(report->n_warnings == 1);
+	return report->warnings[0];
 }
 
-static struct world start_alone(void)
+static void start_ready(struct door *door)
 {
-	struct world world;
-
-	start(&world, false);
-	tell_nodes(&world, 5, 0);
-	tell_founder(&world, me, "n1");
-	CHECK(world.founded);
-	CHECK_UINT(warnings(&world), 0);
-	CHECK_STR(world.state, "ready");
-	return world;
+	start_alone(door);
+	CHECK_UINT(status(door)->n_warnings, 0);
+	CHECK_STR(status(door)->state, "ready");
 }
 
 static void trouble_is_shown_until_it_is_over(void)
 {
 	struct platform_news news = { .trouble = "the API server is away -> does it run?" };
-	struct world world = start_alone();
+	struct door door;
 
-	world.said[0] = '\0';
-	tell(&world, &news);
-	tell(&world, &news);
-	CHECK_STR(world.said, "weft-kube: the API server is away -> does it run?\n");
-	expect_warning(&world, "weft-kube: the API server is away -> does it run? (meanwhile "
-			       "traffic goes on; new nodes may not be noticed)");
-	CHECK_STR(world.state, "ready");
-	CHECK(world.answer.ready);
-	world.said[0] = '\0';
-	wait(&world, 0);
-	CHECK_UINT(warnings(&world), 0);
-	CHECK_STR(world.said, "weft-kube: that is over -> nodes are heard of again\n");
-	core_free(world.core);
+	start_ready(&door);
+	door.said[0] = '\0';
+	tell(&door, &news);
+	tell(&door, &news);
+	CHECK_STR(door.said, "weft-kube: the API server is away -> does it run?\n");
+	CHECK_STR(warning(&door), "weft-kube: the API server is away -> does it run? (meanwhile "
+				  "traffic goes on; new nodes may not be noticed)");
+	CHECK_STR(status(&door)->state, "ready");
+	CHECK(door.platform.ready);
+	door.said[0] = '\0';
+	wait(&door, 0);
+	CHECK_UINT(status(&door)->n_warnings, 0);
+	CHECK_STR(door.said, "weft-kube: that is over -> nodes are heard of again\n");
+	door_done(&door);
 }
 
 static void silence_is_shown_until_it_is_over(void)
 {
 	struct platform_news news = { .trouble = "the API server is away" };
-	struct world world = start_alone();
+	struct door door;
 
-	tell(&world, &news);
-	world.now = instant_add_ms(world.now, PLATFORM_SILENCE_MS - 1);
-	REQUIRE(warnings(&world) == 1);
-	CHECK(strstr(world.warnings[0], "away") != NULL);
-	world.now = instant_add_ms(world.now, 1);
-	expect_warning(&world,
-		       "weft-kube, which runs beside this agent, has said nothing for 15 s: "
-		       "traffic goes on, new nodes are not noticed; see whether it runs, "
-		       "and its log");
-	CHECK_STR(world.state, "ready");
-	world.now = instant_add_ms(world.now, 105 * 1000);
-	REQUIRE(warnings(&world) == 1);
-	CHECK(strstr(world.warnings[0], "nothing for 2 min:") != NULL);
-	wait(&world, 0);
-	CHECK_UINT(warnings(&world), 0);
-	core_free(world.core);
+	start_ready(&door);
+	tell(&door, &news);
+	door_wait(&door, PLATFORM_SILENCE_MS - 1);
+	CHECK(strstr(warning(&door), "away") != NULL);
+	door_wait(&door, 1);
+	CHECK_STR(warning(&door),
+		  "weft-kube, which runs beside this agent, has said nothing for 15 s: "
+		  "traffic goes on, new nodes are not noticed; see whether it runs, and its log");
+	CHECK_STR(status(&door)->state, "ready");
+	door_wait(&door, 105 * 1000);
+	CHECK(strstr(warning(&door), "nothing for 2 min:") != NULL);
+	wait(&door, 0);
+	CHECK_UINT(status(&door)->n_warnings, 0);
+	door_done(&door);
 
-	start(&world, false);
-	CHECK_UINT(warnings(&world), 0);
-	world.now = instant_add_ms(world.now, PLATFORM_SILENCE_MS);
-	REQUIRE(warnings(&world) == 1);
-	CHECK(strstr(world.warnings[0], "has said nothing for 15 s") != NULL);
-	core_free(world.core);
-}
-
-/* n2's agent comes to us and tells of itself. */
-static void node_comes(struct world *world)
-{
-	struct member_update update = { .uid = other, .incarnation = 1, .version = 1 };
-	struct message hello = { .type = MESSAGE_HELLO,
-				 .hello = { .uid = other,
-					    .name = "n2",
-					    .incarnation = 1,
-					    .nonce = 5,
-					    .listen = { { 192, 0, 2, 2 }, 4, 6785 },
-					    .range = { .ip = 0x0a200000, .len = 12 },
-					    .block_len = 26 } };
-	struct message delta = { .type = MESSAGE_DELTA,
-				 .delta = { .n_members = 1, .members = &update } };
-	struct event event = { .type = EVENT_LINK_ACCEPTED,
-			       .link = { .link = LINK_ACCEPTED_BIT | 1,
-					 .from = { { 192, 0, 2, 2 }, 4, 999 },
-					 .message = &hello } };
-
-	strcpy(update.body.name, "n2");
-	update.body.state = MEMBER_STATE_ALIVE;
-	step(world, event);
-	event.type = EVENT_LINK_SECURED;
-	step(world, event);
-	event.type = EVENT_LINK_MESSAGE;
-	step(world, event);
-	event.link.message = &delta;
-	step(world, event);
+	start(&door, 0);
+	CHECK_UINT(status(&door)->n_warnings, 0);
+	door_wait(&door, PLATFORM_SILENCE_MS);
+	CHECK(strstr(warning(&door), "has said nothing for 15 s") != NULL);
+	door_done(&door);
 }
 
 static void nodes_without_agent_are_shown(void)
 {
-	struct world world = start_alone();
+	struct door door;
 
-	tell_list(&world, 6, 3, (const unsigned[]){ 1, 2, 3 });
-	wait(&world, PLATFORM_NEW_MS - 1);
-	CHECK_UINT(warnings(&world), 0);
-	tell_list(&world, 7, 3, (const unsigned[]){ 1, 2, 3 }); /* makes no node new */
-	wait(&world, 1);
-	expect_warning(&world,
-		       "Kubernetes lists 3 nodes; no agent is known of: n2, n3; no pod gets "
-		       "an address there: see whether Weft's own pod runs there, and "
-		       "whether its TCP port 6785 can be reached");
-	CHECK_STR(world.state, "ready");
-	node_comes(&world);
-	REQUIRE(warnings(&world) == 1);
-	CHECK(strstr(world.warnings[0], "lists 3 nodes; no agent is known of: n3;") != NULL);
-	tell_gone(&world, 7, "n3");
-	CHECK_UINT(warnings(&world), 0);
+	start_ready(&door);
+	tell_nodes(&door, 6, 11, 2);
+	wait(&door, PLATFORM_NEW_MS - 1);
+	CHECK_UINT(status(&door)->n_warnings, 0);
+	tell_nodes(&door, 7, 11, 2); /* makes no node new */
+	wait(&door, 1);
+	CHECK_STR(warning(&door),
+		  "Kubernetes lists 3 nodes; no agent is known of: node-11, node-12; no pod gets "
+		  "an address there: see whether Weft's own pod runs there, and whether its TCP "
+		  "port 6785 can be reached");
+	CHECK_STR(status(&door)->state, "ready");
+	/* The agent of number 11 comes and tells of itself. */
+	door_tell(&door, door_accept(&door, door_hello_of(&door, 11)), door_member_of(11, 1, 1));
+	CHECK(strstr(warning(&door), "lists 3 nodes; no agent is known of: node-12;") != NULL);
+	tell_gone(&door, 7, "node-12");
+	CHECK_UINT(status(&door)->n_warnings, 0);
 	/* Registered again it has as long as any other. */
-	tell_list(&world, 8, 3, (const unsigned[]){ 1, 2, 3 });
-	wait(&world, PLATFORM_NEW_MS - 1);
-	CHECK_UINT(warnings(&world), 0);
-	core_free(world.core);
+	tell_nodes(&door, 8, 11, 2);
+	wait(&door, PLATFORM_NEW_MS - 1);
+	CHECK_UINT(status(&door)->n_warnings, 0);
+	door_done(&door);
 }
 
 static void few_of_many_nodes_are_named(void)
 {
-	struct world world = start_alone();
+	struct door door;
 
-	tell_nodes(&world, 6, 39);
-	wait(&world, PLATFORM_NEW_MS);
-	REQUIRE(warnings(&world) == 1);
-	CHECK(strstr(world.warnings[0], "lists 40 nodes; no agent is known of: n2, n3, n4, n5, n6 "
-					"and 34 more; no pod") != NULL);
-	core_free(world.core);
+	start_ready(&door);
+	tell_nodes(&door, 6, 11, 39);
+	wait(&door, PLATFORM_NEW_MS);
+	CHECK(strstr(warning(&door),
+		     "lists 40 nodes; no agent is known of: node-11, node-12, node-13, node-14, "
+		     "node-15 and 34 more; no pod") != NULL);
+	door_done(&door);
 }
 
 /* `n` nodes beside this one, in one list, in messages of 256. */
-static void tell_many(struct world *world, uint64_t list, size_t n)
+static void tell_many(struct door *door, uint64_t list, size_t n)
 {
 	struct platform_node nodes[256] = { 0 };
 	struct platform_news news = { .list = list, .nodes = nodes };
@@ -158,7 +124,7 @@ static void tell_many(struct world *world, uint64_t list, size_t n)
 		news.last = at + news.n == n;
 		for (size_t i = 0; i < news.n; i++)
 			snprintf(nodes[i].name, sizeof(nodes[i].name), "m%zu", at + i);
-		tell(world, &news);
+		tell(door, &news);
 	}
 }
 
@@ -175,29 +141,30 @@ static size_t times(const char *text, const char *part)
 
 static void a_list_that_is_too_long_is_said(void)
 {
-	struct world world = start_alone();
+	struct door door;
 
-	world.said[0] = '\0';
-	tell_many(&world, 6, PLATFORM_NODES_MAX);
-	CHECK_UINT(warnings(&world), 0);
-	CHECK_STR(world.said, "");
-	tell_many(&world, 7, PLATFORM_NODES_MAX + 3);
-	tell_many(&world, 8, PLATFORM_NODES_MAX + 3);
-	CHECK_UINT(world.answer.list, 8);
-	CHECK_UINT(times(world.said, "the API server knows more than 16384 other nodes -> the rest "
-				     "is not looked for\n"),
+	start_ready(&door);
+	door.said[0] = '\0';
+	tell_many(&door, 6, PLATFORM_NODES_MAX);
+	CHECK_UINT(status(&door)->n_warnings, 0);
+	CHECK_STR(door.said, "");
+	tell_many(&door, 7, PLATFORM_NODES_MAX + 3);
+	tell_many(&door, 8, PLATFORM_NODES_MAX + 3);
+	CHECK_UINT(door.platform.list, 8);
+	CHECK_UINT(times(door.said, "the API server knows more than 16384 other nodes -> the rest "
+				    "is not looked for\n"),
 		   1);
-	expect_warning(&world, "Kubernetes lists more than 16384 other nodes, which is more than "
-			       "Weft can serve: the rest is not looked for; delete Nodes that are "
-			       "no more");
+	CHECK_STR(warning(&door),
+		  "Kubernetes lists more than 16384 other nodes, which is more than Weft can "
+		  "serve: the rest is not looked for; delete Nodes that are no more");
 	/* There is room now: the list is asked for again. */
-	tell_gone(&world, 8, "m0");
-	CHECK_UINT(world.answer.list, 0);
-	CHECK_UINT(warnings(&world), 1);
-	tell_many(&world, 8, PLATFORM_NODES_MAX - 1);
-	CHECK_UINT(world.answer.list, 8);
-	CHECK_UINT(warnings(&world), 0);
-	core_free(world.core);
+	tell_gone(&door, 8, "m0");
+	CHECK_UINT(door.platform.list, 0);
+	CHECK_UINT(status(&door)->n_warnings, 1);
+	tell_many(&door, 8, PLATFORM_NODES_MAX - 1);
+	CHECK_UINT(door.platform.list, 8);
+	CHECK_UINT(status(&door)->n_warnings, 0);
+	door_done(&door);
 }
 
 int main(void)

@@ -29,6 +29,7 @@ struct door {
 	struct ledger ledger;    /* what the peers show */
 	uint32_t accepted;       /* the last link that a peer dialled */
 	unsigned refused_stores; /* a bit for each store_file whose disk is full */
+	unsigned lost_stores;    /* likewise for each that cannot be read at the start */
 	bool refuse_wires;
 	uint32_t slow; /* the link whose peer reads nothing; all others read at once */
 
@@ -39,8 +40,9 @@ struct door {
 	enum store_file stores[64]; /* which file, in order */
 	struct forward forward;     /* the last one; its arrays are owned */
 	struct forward pods;        /* the last that had pods: their array is owned */
-	struct answer answer;       /* the last one */
-	struct wire_pod wire;       /* likewise */
+	struct answer answer;       /* the last one; what it points to lives until the next step */
+	struct platform_answer platform; /* the last that there was */
+	struct wire_pod wire;            /* likewise */
 	uint32_t hung_up[64];
 	size_t n_hung_up, n_saved;
 	struct record saved[256]; /* of node.log and pods.log, for the next life */
@@ -143,6 +145,8 @@ static inline void door_keep(struct door *door, const struct action *action)
 		snprintf(door->said + len, sizeof(door->said) - len, "dies: %s\n", action->die);
 	else if (action->type == ACTION_ANSWER) {
 		door->answer = *action->answer;
+		if (action->answer->platform)
+			door->platform = *action->answer->platform;
 		door->n_answers++;
 	} else if (action->type == ACTION_WIRE)
 		door->wire = *action->wire;
@@ -263,6 +267,8 @@ static inline void door_start(struct door *door)
 			      .text = "it reaches the peers" },
 	};
 
+	for (size_t file = 0; file < STORE_FILE_COUNT; file++)
+		start.store_lost[file] = (door->lost_stores & (1u << file)) != 0;
 	door_step(door, (struct event){ .type = EVENT_START, .start = &start });
 }
 
@@ -340,9 +346,11 @@ static inline void door_greet(struct door *door, uint32_t link, struct hello hel
 static inline uint32_t door_accept(struct door *door, struct hello hello)
 {
 	uint32_t link = LINK_ACCEPTED_BIT | ++door->accepted;
+	struct endpoint from = hello.listen;
 
+	from.port = 999; /* who dials does not come from where it listens */
 	door_step(door, (struct event){ .type = EVENT_LINK_ACCEPTED,
-					.link = { .link = link, .from = hello.listen } });
+					.link = { .link = link, .from = from } });
 	door_greet(door, link, hello);
 	return link;
 }

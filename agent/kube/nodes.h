@@ -25,7 +25,8 @@ enum nodes_change { NODES_SAME, NODES_NEW, NODES_CHANGED, NODES_TOO_MANY };
 void nodes_init(struct nodes *nodes);
 void nodes_done(struct nodes *nodes);
 
-/* SAME when nothing changed that the agent is told; TOO_MANY: it was not taken. */
+/* SAME when nothing changed that the agent is told; TOO_MANY: it was not taken. A node that is no
+ * Linux is not looked for: it counts as not there. */
 enum nodes_change nodes_put(struct nodes *nodes, const struct kube_node *from);
 /* False: no node of this name and uid is known. */
 bool nodes_remove(struct nodes *nodes, const char *name, const char *uid);

@@ -113,17 +113,26 @@ static void find_network(struct bytes conditions, struct kube_node *ret)
 	}
 }
 
+static bool says_no_linux(struct bytes labels)
+{
+	struct json_field os = { .name = "kubernetes.io/os" };
+
+	(void)json_cut_fields(labels, &os, 1);
+	return os.value.len > 0 && !bytes_are(os.value, "\"linux\"");
+}
+
 int kube_node_decode(struct bytes json, struct kube_node *ret, struct err *err)
 {
 	struct json_field node[] = { { .name = "metadata" }, { .name = "status" } };
 	struct json_field metadata[] = { { .name = "name" },
 					 { .name = "uid" },
-					 { .name = "resourceVersion" } };
+					 { .name = "resourceVersion" },
+					 { .name = "labels" } };
 	struct json_field status[] = { { .name = "addresses" }, { .name = "conditions" } };
 	int result = cut_object(json, "the Node", node, 2, err);
 
 	/* What is not there, or no object, has no fields. */
-	(void)json_cut_fields(node[0].value, metadata, 3);
+	(void)json_cut_fields(node[0].value, metadata, 4);
 	(void)json_cut_fields(node[1].value, status, 2);
 	if (result == 0)
 		result = take_word(metadata[0].value, "metadata.name", ret->name, KUBE_NAME_MAX,
@@ -133,6 +142,7 @@ int kube_node_decode(struct bytes json, struct kube_node *ret, struct err *err)
 	if (result == 0)
 		result = take_word(metadata[2].value, "metadata.resourceVersion", ret->version,
 				   KUBE_VERSION_MAX, err);
+	ret->no_linux = says_no_linux(metadata[3].value);
 	ret->address = find_address(status[0].value);
 	find_network(status[1].value, ret);
 	return result;

@@ -30,6 +30,7 @@ struct kube_node {
 	char name[KUBE_NAME_MAX + 1];
 	char uid[KUBE_UID_MAX + 1];
 	char version[KUBE_VERSION_MAX + 1];
+	bool no_linux;     /* its label kubernetes.io/os says so: Weft does not run there */
 	uint32_t address;  /* its first InternalIP that is IPv4; 0: none */
 	bool network_up;   /* its condition NetworkUnavailable is False */
 	bool network_ours; /* ... and Weft's */

@@ -186,6 +186,24 @@ static void does_what_a_simple_table_does(void)
 	nodes_done(&nodes);
 }
 
+static void leaves_out_what_is_no_linux(void)
+{
+	struct kube_node node = { .name = "w", .uid = "u", .no_linux = true };
+	struct nodes nodes;
+
+	nodes_init(&nodes);
+	CHECK_INT(nodes_put(&nodes, &node), NODES_SAME);
+	CHECK_UINT(nodes.n, 0);
+	node.no_linux = false; /* its label comes later */
+	CHECK_INT(nodes_put(&nodes, &node), NODES_NEW);
+	nodes_told(&nodes, nodes.n);
+	node.no_linux = true;
+	CHECK_INT(nodes_put(&nodes, &node), NODES_SAME);
+	CHECK_UINT(nodes_count(&nodes), 0);
+	CHECK_UINT(nodes.n_untold, 1);
+	nodes_done(&nodes);
+}
+
 int main(void)
 {
 	RUN(tells_what_changes);
@@ -195,5 +213,6 @@ int main(void)
 	RUN(tells_page_by_page);
 	RUN(takes_no_more_than_it_may);
 	RUN(does_what_a_simple_table_does);
+	RUN(leaves_out_what_is_no_linux);
 	return check_report();
 }

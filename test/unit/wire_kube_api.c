@@ -343,6 +343,28 @@ static void refuses_events(void)
 		 "the event: expected a whole JSON object");
 }
 
+static void no_linux_is(const char *labels, bool expected)
+{
+	struct kube_event ret;
+	struct err err;
+
+	CHECK_INT(event(text("{\"type\":\"ADDED\",\"object\":{\"kind\":\"Node\",\"metadata\":{"
+			     "\"name\":\"n\",\"uid\":\"u\",\"resourceVersion\":\"1\",\"labels\":"
+			     "%s}}}",
+			     labels),
+			&ret, &err),
+		  0);
+	CHECK_INT(ret.node.no_linux, expected);
+}
+
+static void finds_the_system(void)
+{
+	no_linux_is("null", false);
+	no_linux_is("{}", false);
+	no_linux_is("{\"a\":\"b\",\"kubernetes.io/os\":\"linux\"}", false);
+	no_linux_is("{\"kubernetes.io/os\":\"windows\"}", true);
+}
+
 /* What is legal at an API server and of no concern to Weft, wherever in a Node somebody put it:
  * what no C string can hold, values without number, levels without end, more than a megabyte. */
 static void passes_over_what_it_does_not_need(void)
@@ -505,6 +527,7 @@ int main(void)
 	RUN(reads_bookmarks);
 	RUN(reads_errors);
 	RUN(refuses_events);
+	RUN(finds_the_system);
 	RUN(passes_over_what_it_does_not_need);
 	RUN(reads_a_status);
 	RUN(writes_what_it_reads);

@@ -187,8 +187,8 @@ class Cluster(rig.Owned):
                        f"--kubeconfig={components.PKI}/{node.name}.conf",
                        f"--hostname-override={node.name}", f"--node-ip={node.address}")
             self.start_proxy(node, self.proxy_mode)
-        self.kubectl("wait", "--for=create", f"--timeout={UP_S}s",
-                     *(f"node/{node.name}" for node in self.nodes))
+        for node in self.nodes:  # of several, kubectl waits for the first alone
+            self.kubectl("wait", "--for=create", f"--timeout={UP_S}s", f"node/{node.name}")
 
     def start_proxy(self, node, mode, pod_range=""):
         node.write("/etc/kube-proxy.json", components.proxy_config(node.name, mode, pod_range))

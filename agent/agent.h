@@ -138,10 +138,9 @@ struct agent {
 	/* agent_cni.c */
 	struct loop_timer cni_timer;
 	bool cni_told;                      /* the runtime has our network's configuration */
-	bool cni_said;                      /* what keeps us from telling it */
 	char cni_trouble[TEXT_LEN_MAX + 1]; /* the CNI program is not where a runtime looks */
-	char cni_known[TEXT_LEN_MAX + 1];   /* the same, as the core was told */
-	char cni_other[CNI_NAME_MAX + 1];   /* the network that a runtime takes instead of ours */
+	char cni_warning[TEXT_LEN_MAX + 1]; /* the configuration is not what a runtime takes */
+	bool cni_news;                      /* the core has not heard of one of them yet */
 };
 
 /* Everything up to where clients and peers are served. On failure agent_done() is still due. */

@@ -438,7 +438,8 @@ static void fold(struct core *core, const struct event *event)
 		greet_found(core);
 		break;
 	case EVENT_RUNTIME:
-		text_line(core->runtime_trouble, "%s", event->runtime);
+		text_line(core->runtime_trouble, "%s", event->runtime.trouble);
+		text_line(core->runtime_warning, "%s", event->runtime.warning);
 		break;
 	case EVENT_UNDERLAY:
 		underlay_changed(core, event->underlay);

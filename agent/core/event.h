@@ -53,7 +53,7 @@ enum event_type {
 	EVENT_POD_WIRED,     /* a WIRE finished */
 	EVENT_POD_UNWIRED,   /* an UNWIRE finished: the name is free again */
 	EVENT_PEERS,         /* addresses of --peer became known */
-	EVENT_RUNTIME,       /* what keeps a container runtime from calling us, or nothing */
+	EVENT_RUNTIME,       /* what may keep a container runtime from calling us */
 	EVENT_UNDERLAY,      /* the underlay's address, device or MTU changed */
 	EVENT_KERNEL,        /* a pass of want against have finished */
 	EVENT_HOST_ENDS,     /* host ends that exist now (after a dump) */
@@ -216,7 +216,10 @@ struct event {
 			const struct endpoint *peers; /* all that are known */
 			const char *missing;          /* a name that has no address now, or "" */
 		} peers;
-		const char *runtime; /* one sentence, or "" */
+		/* One sentence each, or "": why no ADD can come; what else people must know. */
+		struct {
+			const char *trouble, *warning;
+		} runtime;
 		const struct underlay *underlay;
 		const struct kernel_report *kernel;
 		struct host_ends host_ends;

@@ -346,6 +346,8 @@ static void fill_warnings(struct core *core, struct status_report *report)
 		warn(core, report, core->trouble);
 	if (core->runtime_trouble[0])
 		warn(core, report, core->runtime_trouble);
+	if (core->runtime_warning[0])
+		warn(core, report, core->runtime_warning);
 	if (platform_is_another(core))
 		warn(core, report,
 		     "the ConfigMap names another cluster than this node's: no new pod here until "

@@ -68,6 +68,7 @@ struct core {
 	} clone;
 	enum store_file trouble_of;
 	char runtime_trouble[TEXT_LEN_MAX + 1]; /* no ADD can come; or empty */
+	char runtime_warning[TEXT_LEN_MAX + 1]; /* the runtime may not ask us; or empty */
 	char trouble[TEXT_LEN_MAX + 1];         /* of the stores: said in status until it is over */
 };
 

@@ -97,12 +97,13 @@ static void an_unfit_host_is_not_ready(void)
 	struct door door;
 
 	start_alone(&door);
-	door_step(&door,
-		  (struct event){ .type = EVENT_RUNTIME, .runtime = "no room in /opt/cni/bin" });
+	door_step(&door, (struct event){ .type = EVENT_RUNTIME,
+					 .runtime = { .trouble = "no room in /opt/cni/bin",
+						      .warning = "" } });
 	wait(&door, 0);
 	CHECK(!door.platform.ready);
 	CHECK_STR(door.platform.detail, "no room in /opt/cni/bin");
-	door_step(&door, (struct event){ .type = EVENT_RUNTIME, .runtime = "" });
+	door_step(&door, (struct event){ .type = EVENT_RUNTIME, .runtime = { "", "another" } });
 	wait(&door, 0);
 	CHECK(door.platform.ready);
 	door_done(&door);

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -176,44 +175,25 @@ static void conclude(struct reset *reset)
 		log_line(reset->log, LOG_INFO, "nothing of Weft's was found -> nothing removed");
 }
 
-static int reset_once(struct reset *reset)
-{
-	char words[LOG_WORDS_MAX];
-	struct err err = { 0 };
-
-	if (claim(reset, &err) < 0) {
-		log_line(reset->log, LOG_ERR, "%s -> %s", log_words(words, &err),
-			 err.code == EWOULDBLOCK ? "stop it first; nothing was removed"
-						 : "nothing was removed");
-		directory_close(&reset->run);
-		directory_close(&reset->state);
-		return EXIT_FAILURE;
-	}
-	read_log(reset, STORE_NODE);
-	read_log(reset, STORE_KEEPER);
-	remove_all(reset);
-	conclude(reset);
-	return reset->failed ? EXIT_FAILURE : EXIT_SUCCESS;
-}
-
 int agent_reset(const struct options *options, struct log *log)
 {
 	struct reset reset = {
 		.options = options, .log = log, .state = DIRECTORY_CLOSED, .run = DIRECTORY_CLOSED
 	};
-	sigset_t ends;
-	int code, signal;
+	char words[LOG_WORDS_MAX];
+	struct err err = { 0 };
 
-	/* What is under way is completed: a signal that comes now is one to end the waiting. */
-	sigemptyset(&ends);
-	sigaddset(&ends, SIGTERM);
-	sigaddset(&ends, SIGINT);
-	if (options->reset == RESET_AND_STAY)
-		sigprocmask(SIG_BLOCK, &ends, NULL);
-	code = reset_once(&reset);
-	if (options->reset != RESET_AND_STAY || code != EXIT_SUCCESS)
-		return code;
-	log_line(log, LOG_INFO, "done -> staying until a signal, as --reset=stay asks");
-	(void)sigwait(&ends, &signal);
-	return EXIT_SUCCESS;
+	if (claim(&reset, &err) < 0) {
+		log_line(reset.log, LOG_ERR, "%s -> %s", log_words(words, &err),
+			 err.code == EWOULDBLOCK ? "stop it first; nothing was removed"
+						 : "nothing was removed");
+		directory_close(&reset.run);
+		directory_close(&reset.state);
+		return EXIT_FAILURE;
+	}
+	read_log(&reset, STORE_NODE);
+	read_log(&reset, STORE_KEEPER);
+	remove_all(&reset);
+	conclude(&reset);
+	return reset.failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -10,5 +10,5 @@
 #include "log/log.h"
 #include "options.h"
 
-/* Returns the exit code. RESET_AND_STAY: after success not before SIGTERM or SIGINT. */
+/* Returns the exit code. */
 int agent_reset(const struct options *options, struct log *log);

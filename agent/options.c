@@ -248,15 +248,7 @@ static int set_cni_shim(struct options *o, const char *text, struct err *err)
 
 static int set_reset(struct options *o, const char *text, struct err *err)
 {
-	bool yes;
-
-	if (strcmp(text, "stay") == 0)
-		o->reset = RESET_AND_STAY;
-	else if (text_parse_switch(text, &yes, NULL) == 0)
-		o->reset = yes ? RESET_AND_END : RESET_NO;
-	else
-		return text_refuse(err, "nothing, or 'stay'", text);
-	return 0;
+	return text_parse_switch(text, &o->reset, err);
 }
 
 static int set_state(struct options *o, const char *text, struct err *err)
@@ -326,9 +318,7 @@ static const struct flag all_flags[] = {
 	{ "cni-shim", "FILE", set_cni_shim, "the CNI program (" WEFT_SHIM_PATH ")" },
 	{ "cni-conf-dir", "DIR", set_cni_conf_dir,
 	  "put 10-weft.conflist there once pods can be attached" },
-	{ "reset", "[stay]", set_reset,
-	  "remove from this node all that Weft made, and end;" NEXT_LINE
-	  "'stay': then wait for a signal" },
+	{ "reset", "[]", set_reset, "remove from this node all that Weft made, and end" },
 	{ "state", "DIR", set_state, "on disk: identity and logs (/var/lib/weft)" },
 	{ "run", "DIR", set_run, "in memory: socket and pods' records (/run/weft)" },
 	{ "log-level", "LEVEL", set_log_level, "err, warn, info or debug (info)" },

@@ -197,7 +197,8 @@ static void start_due_reset(struct kube *kube, struct arena *arena)
 
 	if (reset_request(&kube->reset, now(), arena, &request))
 		api_start(&kube->calls[KUBE_RESET], &request);
-	kube->tick = instant_add_ms(now(), KUBE_TICK_SOON_MS);
+	kube->tick = kube->reset.state == RESET_OVER ? instant_never()
+						     : instant_add_ms(now(), KUBE_TICK_SOON_MS);
 }
 
 /* All but the nodes has no deadline of its own: it can wait for the tick. */
@@ -231,7 +232,7 @@ static void step(struct kube *kube, struct arena *arena)
 bool kube_run(struct kube *kube)
 {
 	struct arena arena;
-	bool over;
+	bool over, stay = kube->options->stay;
 
 	arena_init(&arena, ARENA_UNLIMITED);
 	do {
@@ -241,9 +242,9 @@ bool kube_run(struct kube *kube)
 		step(kube, &arena);
 		arena_reset(&arena);
 		over = kube->reset.state == RESET_OVER;
-		if (!over)
+		if (!over || stay)
 			api_wait(&kube->api, kube->signal_fd, wait_ms(kube));
-	} while (!over && !told_to_end(kube));
+	} while ((!over || stay) && !told_to_end(kube));
 	arena_done(&arena);
 	return over;
 }
@@ -288,7 +289,7 @@ int kube_init(struct kube *kube, const struct options *options, struct log *log,
 	founding_init(&kube->founding, options->namespace, options->node, &kube->place, &kube->prng,
 		      log);
 	condition_init(&kube->condition, options->node, &kube->place, &kube->prng, log);
-	reset_init(&kube->reset, options->node, &kube->place, &kube->prng, log);
+	reset_init(&kube->reset, options->namespace, options->node, &kube->place, &kube->prng, log);
 	tell_init(&kube->tell, options->socket, log);
 	return 0;
 }

@@ -3,8 +3,8 @@
  * Where the decisions of this room meet sockets: three questions to the API server at a time at
  * most (follow.h, founding.h, condition.h), and the agent (tell.h) after each change and once a
  * second; more often until it is ready, because a node that starts waits for what is said here. One
- * thread, one loop. Nothing that the API server or the agent does ends it. With --reset there is
- * one question alone (reset.h) and no agent, and it ends when that is answered.
+ * thread, one loop. Nothing that the API server or the agent does ends it. With --reset
+ * there is that alone (reset.h) and no agent, and it ends when it is over, unless it is to stay.
  */
 #include "kube/api.h"
 #include "kube/condition.h"
@@ -38,6 +38,6 @@ struct kube {
 
 /* Options and log are borrowed for good. The struct must not move. */
 int kube_init(struct kube *kube, const struct options *options, struct log *log, struct err *err);
-/* Until SIGTERM or SIGINT: false, or until the reset is over: true. */
+/* Until SIGTERM or SIGINT, or until the reset is over. True: it is. */
 bool kube_run(struct kube *kube);
 void kube_done(struct kube *kube);

@@ -15,7 +15,7 @@ enum { EXIT_USAGE = 2 };
 
 static void help(void)
 {
-	char line[160];
+	char line[320];
 
 	puts("weft-kube: beside weftd in its pod. Tells it what the API server says of nodes,\n"
 	     "and who founds the cluster. The agent works on while it is away.\n"

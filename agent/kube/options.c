@@ -60,7 +60,11 @@ static int set_log_level(struct options *o, const char *text, struct err *err)
 
 static int set_reset(struct options *o, const char *text, struct err *err)
 {
-	return text_parse_switch(text, &o->reset, err);
+	o->stay = strcmp(text, "stay") == 0;
+	o->reset = true;
+	return o->stay || text_parse_switch(text, &o->reset, NULL) == 0
+		       ? 0
+		       : text_refuse(err, "nothing, or 'stay'", text);
 }
 
 static int set_help(struct options *o, const char *text, struct err *err)
@@ -75,6 +79,9 @@ static int set_version(struct options *o, const char *text, struct err *err)
 
 /* ---- the flags */
 
+/* To the column where the first line of a flag's help begins. */
+#define NEXT_LINE "\n                                         "
+
 static const struct flag all_flags[] = {
 	{ "node", "NAME", set_node, "this node's name; required", "WEFT_NAME" },
 	{ "api-server", "URL", set_url,
@@ -88,7 +95,10 @@ static const struct flag all_flags[] = {
 	{ "socket", "FILE", set_socket, "where the agent listens (" WEFT_KUBE_SOCKET_PATH ")",
 	  "WEFT_KUBE_SOCKET" },
 	{ "log-level", "LEVEL", set_log_level, "err, warn, info or debug (info)" },
-	{ "reset", "[]", set_reset, "take back what this node's Node says of Weft, and end" },
+	{ "reset", "[stay]", set_reset,
+	  "when --namespace is gone, and Weft with it: take back" NEXT_LINE
+	  "what this node's Node says of Weft, and end; 'stay':" NEXT_LINE
+	  "then wait for a signal" },
 	{ "help", "[]", set_help, "print this", "" },
 	{ "version", "[]", set_version, "print the version", "" },
 };
@@ -134,6 +144,10 @@ static int check_whole(struct options *o, char *const *environment, struct err *
 		return err_set(err, EINVAL,
 			       "--node: expected the node's name as kubectl get nodes shows it, "
 			       "here or in WEFT_NAME");
+	if (o->reset && !*o->namespace)
+		return err_set(
+			err, EINVAL,
+			"--namespace: expected the one that Weft was applied in, with --reset");
 	return *o->url ? 0 : take_service(o, environment, err);
 }
 

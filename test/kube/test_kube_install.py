@@ -49,23 +49,30 @@ def check_narrowed(cluster):
     here, elsewhere = cluster.nodes
     _, root = process(here, "weft-kube")
     token = here.run("cat", root + TOKEN)
-    patch = json.dumps({"status": {"conditions": [{"type": "Tried", "status": "True"}]}})
+    condition = {"status": {"conditions": [{"type": "Tried", "status": "True"}]}}
+    others = ({"metadata": {"labels": {"tried": "yes"}}},
+              {"metadata": {"annotations": {"tried": "yes"}}},
+              {"status": {"addresses": [{"type": "InternalIP", "address": "192.0.2.1"}]}},
+              {"status": {"capacity": {"weft.test/tried": "1"}}})
 
-    def tried(node):
+    def tried(node, patch):
         """What the API server answers; nothing is written."""
         return json.loads(cluster.control.run(
-            "curl", "-sS", "-m", "10", "--cacert", "/mnt/pki/ca.crt", "-X", "PATCH", "-d", patch,
-            "-H", "Content-Type: application/strategic-merge-patch+json",
+            "curl", "-sS", "-m", "10", "--cacert", "/mnt/pki/ca.crt", "-X", "PATCH",
+            "-d", json.dumps(patch), "-H", "Content-Type: application/strategic-merge-patch+json",
             "-H", f"Authorization: Bearer {token}", f"https://{API_ADDRESS}:{API_PORT}"
             f"/api/v1/nodes/{node.name}/status?dryRun=All"))
 
     def refused():
         """A policy counts from a moment after it was made."""
-        answer = tried(elsewhere)
+        answer = tried(elsewhere, condition)
         return "writes the status of its own node alone" in answer.get("message", "") or NotYet(
             answer["kind"])
     wait_until(refused, 30, f"{here.name}'s token is refused for {elsewhere.name}")
-    must_equal(tried(here)["kind"], "Node", "the answer for its own node")
+    must_equal(tried(here, condition)["kind"], "Node", "the answer for its own node")
+    for patch in others:
+        must("writes a condition alone" in tried(here, patch).get("message", ""),
+             f"its own Node took {patch}")
 
 
 def process(node, program):
@@ -154,9 +161,32 @@ def state(cluster, node):
     return kernel
 
 
+def has_condition(cluster, node):
+    return any((c["type"], c["status"], c["reason"]) == ("NetworkUnavailable", "False", "WeftIsUp")
+               for c in cluster.get("node", node.name)["status"]["conditions"])
+
+
+def wait_reset_waits(cluster):
+    """A reset beside a living Weft does nothing, also not when it finds a node without agent."""
+    def waits():
+        said = cluster.kubectl("-n", "weft-reset", "logs", "ds/weft-reset", "-c", "condition",
+                               "--all-pods", check=False).stdout
+        return said.count("namespace weft is there, and Weft with it") == len(cluster.nodes) or \
+            NotYet(said[-300:])
+    wait_until(waits, 60, "a reset that waits")
+    for node in cluster.nodes:
+        left = [path for path in LEFT if node.run("test", "-e", path, check=False).returncode]
+        must(not left, f"{node.name} lost {left} while Weft was there")
+
+
 def check_reset(cluster, before):
-    delete(cluster)
+    for node in cluster.nodes:
+        wait_until(lambda: has_condition(cluster, node) or NotYet("no"), 30,
+                   f"Weft's condition of {node.name}")
     cluster.kubectl("apply", "-f", weft.RESET)
+    wait_reset_waits(cluster)
+    step("a reset beside a living Weft waits")
+    delete(cluster)
     cluster.kubectl("-n", "weft-reset", "rollout", "status", "ds/weft-reset", "--timeout=60s")
     for node in cluster.nodes:
         left = [path for path in LEFT if node.run("test", "-e", path, check=False).returncode == 0]

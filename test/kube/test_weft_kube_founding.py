@@ -298,6 +298,26 @@ def reset_without_rights(program):
 
 @case
 @each_program
+def reset_waits_until_weft_is_gone(program):
+    there = says('{"kind":"Namespace"}')
+    with FakeApi(CERTIFICATE, [node("n1", conditions=[NETWORK_UP])]) as api:
+        api.plans["GET /api/v1/namespaces/weft"] = [there, there]
+        reset(program, api, "namespace weft is there, and Weft with it -> nothing is removed",
+              "-> removed")
+        equal(api.count("GET /api/v1/namespaces/weft"), 3, "looks")
+
+
+@case
+@each_program
+def reset_stays(program):
+    with FakeApi(CERTIFICATE, [node("n1", conditions=[NETWORK_UP])]) as api:
+        with Kube(program, api, "/nowhere/kube.sock", "--reset=stay") as kube:
+            kube.wait_line("-> removed")
+            kube.must_run()
+
+
+@case
+@each_program
 def reset_is_interrupted(program):
     with FakeApi(CERTIFICATE) as api:
         api.plans[LOOKED] = [hangs]

@@ -107,6 +107,18 @@ static void flags_win(void)
 	CHECK_STR(o.url, "https://e");
 }
 
+static void resets(void)
+{
+	struct options o;
+
+	good("--node n --namespace=w", SERVICE, &o);
+	CHECK(!o.reset && !o.stay);
+	good("--node n --namespace=w --reset", SERVICE, &o);
+	CHECK(o.reset && !o.stay);
+	good("--node n", SERVICE " WEFT_NAMESPACE=w WEFT_RESET=stay", &o);
+	CHECK(o.reset && o.stay);
+}
+
 static void refuses(void)
 {
 	bad("", SERVICE,
@@ -129,13 +141,17 @@ static void refuses(void)
 	    "--log-level: expected err, warn, info or debug, got 'loud'");
 	bad("--nodes n", SERVICE, "there is no --nodes; did you mean --node?");
 	bad("n", SERVICE, "expected flags that begin with --, got 'n'");
+	bad("--node n --reset", SERVICE,
+	    "--namespace: expected the one that Weft was applied in, "
+	    "with --reset");
+	bad("--node n --reset=go", SERVICE, "--reset: expected nothing, or 'stay', got 'go'");
 	bad("--node", SERVICE, "--node: expected NAME behind it");
 }
 
 static void help_needs_nothing_else(void)
 {
 	struct options o;
-	char line[160];
+	char line[320];
 	size_t n = 0;
 
 	good("--help", "", &o);
@@ -152,6 +168,7 @@ int main(void)
 	RUN(in_a_pod_the_name_is_enough);
 	RUN(the_api_server);
 	RUN(flags_win);
+	RUN(resets);
 	RUN(refuses);
 	RUN(help_needs_nothing_else);
 	return check_report();

@@ -16,7 +16,7 @@ static struct reset reset;
 static void begin(void)
 {
 	world_init(&world, 7);
-	reset_init(&reset, "n1", &world_place, &world.prng, &world.log);
+	reset_init(&reset, "weft", "n1", &world_place, &world.prng, &world.log);
 }
 
 static bool asks(void)
@@ -41,6 +41,17 @@ static void answer(unsigned code, const char *body)
 	reset_ended(&reset, world.now, &reply);
 }
 
+/* Weft is gone, and the Node is asked for. */
+static void begin_reading(void)
+{
+	begin();
+	must_ask("GET");
+	CHECK_STR(world.request.path, "/api/v1/namespaces/weft");
+	answer(404, "{}");
+	must_ask("GET");
+	CHECK_STR(world.request.path, "/api/v1/nodes/n1");
+}
+
 static void must_be_over(void)
 {
 	CHECK_INT(reset.state, RESET_OVER);
@@ -51,9 +62,7 @@ static void must_be_over(void)
 
 static void removes_ours(void)
 {
-	begin();
-	must_ask("GET");
-	CHECK_STR(world.request.path, "/api/v1/nodes/n1");
+	begin_reading();
 	answer(200, NODE(NETWORK("False", "WeftIsUp")));
 	must_ask("PATCH");
 	CHECK_STR(world.request.path, "/api/v1/nodes/n1/status");
@@ -71,13 +80,11 @@ static void leaves_what_is_not_ours(void)
 					      NODE(NETWORK("True", "NoRouteCreated")) };
 
 	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
-		begin();
-		must_ask("GET");
+		begin_reading();
 		answer(200, bodies[i]);
 		must_be_over();
 	}
-	begin();
-	must_ask("GET");
+	begin_reading();
 	answer(404, "{}");
 	must_be_over();
 }
@@ -85,8 +92,7 @@ static void leaves_what_is_not_ours(void)
 /* Another network said so of itself between our question and our answer. */
 static void reads_again_what_was_changed(void)
 {
-	begin();
-	must_ask("GET");
+	begin_reading();
 	answer(200, NODE(NETWORK("False", "WeftIsUp")));
 	must_ask("PATCH");
 	answer(409, "{\"kind\":\"Status\",\"code\":409}");
@@ -98,8 +104,7 @@ static void reads_again_what_was_changed(void)
 
 static void tries_until_it_may(void)
 {
-	begin();
-	must_ask("GET");
+	begin_reading();
 	answer(403, "{\"kind\":\"Status\",\"code\":403,\"message\":\"nodes n1 is forbidden\"}");
 	CHECK_INT(reset.trouble.kind, TROUBLE_RIGHTS);
 	CHECK(strstr(reset.trouble.text, "does not let us read this node (403: nodes n1 is"));
@@ -117,8 +122,31 @@ static void tries_until_it_may(void)
 	must_be_over();
 }
 
+static void waits_until_weft_is_gone(void)
+{
+	begin();
+	for (unsigned i = 0; i < 100; i++) {
+		REQUIRE(asks());
+		CHECK_STR(world.request.path, "/api/v1/namespaces/weft");
+		answer(200, "{\"kind\":\"Namespace\"}");
+		CHECK_INT(reset.trouble.kind, TROUBLE_NONE);
+		CHECK(!asks());
+		world_wait(&world, RESET_LOOK_MS);
+	}
+	REQUIRE(asks());
+	answer(403, "{\"kind\":\"Status\",\"code\":403,\"message\":\"no\"}");
+	CHECK_INT(reset.trouble.kind, TROUBLE_RIGHTS);
+	CHECK_INT(reset.state, RESET_WAITING);
+	must_ask("GET");
+	answer(404, "{}");
+	CHECK_INT(reset.trouble.kind, TROUBLE_NONE);
+	CHECK_INT(reset.state, RESET_READING);
+	world_done(&world);
+}
+
 int main(void)
 {
+	RUN(waits_until_weft_is_gone);
 	RUN(removes_ours);
 	RUN(leaves_what_is_not_ours);
 	RUN(reads_again_what_was_changed);

@@ -91,7 +91,8 @@ static void answered(struct founding *founding, struct instant now, enum foundin
 {
 	founding->state = state;
 	founding->trouble = (struct trouble){ 0 };
-	backoff_reset(&founding->backoff);
+	if (!founding->fruitless)
+		backoff_reset(&founding->backoff);
 	founding->again =
 		instant_add_ms(now, prng_jitter_ms(founding->prng, FOUNDING_AGAIN_MS, 10));
 }
@@ -137,6 +138,7 @@ static void failed(struct founding *founding, struct instant now, const struct r
 static void read_ended(struct founding *founding, struct instant now, const struct reply *reply)
 {
 	if (reply->end == REPLY_ANSWERED && reply->code == 200) {
+		founding->fruitless = false;
 		read_came(founding, now, reply->body);
 		return;
 	}
@@ -150,11 +152,24 @@ static void read_ended(struct founding *founding, struct instant now, const stru
 			 " was deleted -> made anew as soon as the agent is in the cluster",
 			 founding->namespace);
 	answered(founding, now, FOUNDING_ABSENT);
+	/* Somebody takes it away at once: not made anew without a pause. */
+	if (founding->fruitless)
+		backoff_fail(&founding->backoff, founding->prng, now, 0);
+}
+
+/* A quota is a conflict, too. */
+static bool is_there(const struct reply *reply)
+{
+	struct kube_status status;
+
+	return reply->code == 201 ||
+	       (reply->code == 409 && kube_status_decode(reply->body, &status, NULL) == 0 &&
+		strcmp(status.reason, "AlreadyExists") == 0);
 }
 
 static void create_ended(struct founding *founding, struct instant now, const struct reply *reply)
 {
-	if (reply->end != REPLY_ANSWERED || (reply->code != 201 && reply->code != 409)) {
+	if (reply->end != REPLY_ANSWERED || !is_there(reply)) {
 		failed(founding, now, reply);
 		return;
 	}
@@ -164,6 +179,7 @@ static void create_ended(struct founding *founding, struct instant now, const st
 				      " was created by another node first -> read",
 		 founding->namespace);
 	answered(founding, now, FOUNDING_UNKNOWN);
+	founding->fruitless = true;
 }
 
 void founding_ended(struct founding *founding, struct instant now, const struct reply *reply)

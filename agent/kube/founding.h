@@ -35,6 +35,7 @@ struct founding {
 	} state;
 	struct kube_founding told; /* KNOWN: what it says */
 	enum { FOUNDING_IDLE, FOUNDING_READING, FOUNDING_CREATING } asking;
+	bool fruitless;       /* it was created, by us or another, and was not seen since */
 	struct instant again; /* read it again then */
 	struct backoff backoff;
 	struct trouble trouble;

@@ -3,6 +3,7 @@
 
 #include "kube_world.h"
 
+#define EXISTS "{\"kind\":\"Status\",\"code\":409,\"reason\":\"AlreadyExists\"}"
 #define CONFIGMAP                                                                                 \
 	"{\"kind\":\"ConfigMap\",\"data\":{\"cluster\":\"6ba7b810-9dad-41d1-80b4-00c04fd430c8\"," \
 	"\"founder\":\"000102030405060708090a0b0c0d0e0f\",\"node\":\"n9\"}}"
@@ -107,12 +108,41 @@ static void creates_when_asked_for(void)
 	world_done(&world);
 }
 
+/* A quota; or somebody deletes it again and again. */
+static void does_not_create_without_a_pause(void)
+{
+	int64_t paused_ms = 0;
+
+	is_absent();
+	agent.wants_founding = true;
+	asks_to_create();
+	answer(409, "{\"kind\":\"Status\",\"code\":409,\"reason\":\"Conflict\",\"message\":"
+		    "\"quota\"}");
+	CHECK(strstr(founding.trouble.text, "quota"));
+	CHECK(!asks());
+	for (unsigned i = 0; i < 20; i++) {
+		struct instant due = founding.backoff.due;
+
+		if (instant_after(due, world.now)) {
+			paused_ms += instant_diff_ms(due, world.now);
+			world.now = due;
+		}
+		asks_to_create();
+		answer(i % 2 ? 201 : 409, EXISTS);
+		asks_to_read();
+		answer(404, "{}");
+		CHECK(!asks());
+	}
+	CHECK(paused_ms > 15 * 10000);
+	world_done(&world);
+}
+
 static void reads_what_another_created(void)
 {
 	is_absent();
 	agent.wants_founding = true;
 	asks_to_create();
-	answer(409, "{}");
+	answer(409, EXISTS);
 	CHECK_INT(founding.trouble.kind, TROUBLE_NONE);
 	asks_to_read();
 	answer(200, CONFIGMAP);
@@ -158,7 +188,7 @@ static void a_lost_answer_creates_nothing_twice(void)
 	CHECK(!asks());
 	world_wait(&world, 500);
 	asks_to_create(); /* one atomic create of this name: harmless */
-	answer(409, "{}");
+	answer(409, EXISTS);
 	CHECK_INT(founding.trouble.kind, TROUBLE_NONE);
 	asks_to_read();
 	world_done(&world);
@@ -229,6 +259,7 @@ int main(void)
 	RUN(tells_what_it_reads);
 	RUN(reads_again_each_minute);
 	RUN(creates_when_asked_for);
+	RUN(does_not_create_without_a_pause);
 	RUN(reads_what_another_created);
 	RUN(does_not_create_for_an_agent_that_is_away);
 	RUN(gives_a_deleted_one_back);

@@ -31,7 +31,11 @@ void greet_secured(struct core *core, struct link *link)
 static const char *mismatch(struct core *core, const struct hello *hello)
 {
 	char ours[TEXT_PREFIX_MAX], theirs[TEXT_PREFIX_MAX];
+	const struct uuid *meant = platform_cluster(core);
 
+	if (!core_in_cluster(core) && meant && !uuid_is_zero(&hello->cluster) &&
+	    !uuid_eq(&hello->cluster, meant))
+		return "it belongs to another cluster than the ConfigMap names";
 	if (!uuid_eq(&hello->cluster, &core->cluster) && !uuid_is_zero(&hello->cluster) &&
 	    core_in_cluster(core))
 		return "it belongs to another cluster: two clusters never merge";

@@ -247,6 +247,13 @@ const char *platform_node_ref(const struct core *core)
 	return core->settings.node_ref[0] ? core->settings.node_ref : core->platform.own_ref;
 }
 
+const struct uuid *platform_cluster(const struct core *core)
+{
+	const struct platform *platform = &core->platform;
+
+	return platform->founding_told && !is_founder(core) ? &platform->founding.cluster : NULL;
+}
+
 bool platform_is_another(const struct core *core)
 {
 	const struct platform *platform = &core->platform;

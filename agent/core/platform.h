@@ -64,6 +64,9 @@ struct instant platform_patience(const struct core *core);
 /* How many other nodes there are, and where an agent of one may be; 0: not known, or here. */
 size_t platform_nodes(const struct core *core);
 uint32_t platform_node_ip(const struct core *core, size_t i);
+/* The one to be joined, as the platform says; NULL: it says none, or that this node founds it: then
+ * a cluster that is there already goes before one that is not. */
+const struct uuid *platform_cluster(const struct core *core);
 /* The platform names another cluster than the one that this node is in: two clusters share the
  * range, and whatever is given in one may be in use in the other. */
 bool platform_is_another(const struct core *core);

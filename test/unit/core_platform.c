@@ -91,6 +91,27 @@ static void another_cluster_stops_new_pods(void)
 	door_done(&door);
 }
 
+/* An old agent that was forgotten would otherwise take each new node into its own cluster. */
+static void joins_the_cluster_that_is_named(void)
+{
+	struct hello old, right;
+	struct door door;
+	uint32_t link;
+
+	start_among(&door, 2);
+	tell_founder(&door, cluster, 12, "node-12");
+	old = door_hello_of(&door, 11);
+	old.cluster = (struct uuid){ { 0x77 } };
+	link = door_accept(&door, old);
+	CHECK_STR(door_bye_text(&door, link), "it belongs to another cluster than the ConfigMap "
+					      "names");
+	right = door_hello_of(&door, 12);
+	right.cluster = cluster;
+	link = door_accept(&door, right);
+	CHECK(!door_sent(&door, link, MESSAGE_BYE));
+	door_done(&door);
+}
+
 /* No ADD can come: it is not ready, and says why. */
 static void an_unfit_host_is_not_ready(void)
 {
@@ -312,6 +333,7 @@ int main(void)
 	RUN(alone_it_founds_what_it_is_told);
 	RUN(others_are_asked_first);
 	RUN(another_cluster_stops_new_pods);
+	RUN(joins_the_cluster_that_is_named);
 	RUN(an_unfit_host_is_not_ready);
 	RUN(who_is_not_named_waits);
 	RUN(lost_logs_found_nothing);

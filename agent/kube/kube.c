@@ -113,6 +113,31 @@ static bool is_shown(const struct kube *kube, enum trouble_kind kind)
 	return false;
 }
 
+static struct backoff *backoff_of(struct kube *kube, enum kube_task task)
+{
+	switch (task) {
+	case KUBE_FOLLOW:
+		return &kube->follow.away;
+	case KUBE_FOUNDING:
+		return &kube->founding.backoff;
+	case KUBE_RESET:
+		return &kube->reset.backoff;
+	case KUBE_CONDITION:
+	case KUBE_TASK_COUNT:
+		break;
+	}
+	return &kube->condition.backoff;
+}
+
+/* What ails the API server ails all questions: when one is answered again the others need not wait.
+ * Unless it asked them to. */
+static void ask_others_again(struct kube *kube)
+{
+	for (enum kube_task task = 0; task < KUBE_TASK_COUNT; task++)
+		if (trouble_of(kube, task)->kind != TROUBLE_BUSY)
+			backoff_reset(backoff_of(kube, task));
+}
+
 /* One line when a kind of trouble begins, whatever it hits, and one when it is over. */
 static void show_trouble(struct kube *kube, enum kube_task task)
 {
@@ -123,6 +148,8 @@ static void show_trouble(struct kube *kube, enum kube_task task)
 	if (kind == before)
 		return;
 	kube->shown[task] = kind;
+	if (kind == TROUBLE_NONE)
+		ask_others_again(kube);
 	if (new)
 		log_line(kube->log, trouble_passes(kind) ? LOG_WARN : LOG_ERR, "%s", trouble->text);
 	if (kind == TROUBLE_NONE && !is_shown(kube, before))

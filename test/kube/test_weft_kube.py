@@ -280,6 +280,18 @@ def it_waits_as_long_as_it_is_asked_to(program):
 
 @case
 @each_program
+def what_was_answered_to_one_question_lets_others_ask(program):
+    """A 403 is what an API server that has just started says to all."""
+    with World(program, plans={LISTED: [refuses(403)],
+                               READ: [refuses(403, "Retry-After: 100\r\n")]}
+               ) as (api, agent, kube):
+        agent.wait_trouble("403")
+        agent.wait_nodes(TOLD_THREE)
+        agent.wait_no_trouble()
+
+
+@case
+@each_program
 def it_waits_longer_each_time(program):
     with World(program, plans={LISTED: [refuses(500)] * 4}) as (api, agent, kube):
         began = time.monotonic()

@@ -311,6 +311,13 @@ void platform_waiting_for(const struct core *core, char text[static TEXT_LEN_MAX
 		text_line(text, "the ConfigMap names an earlier agent of this node as founder, "
 				"whose disk is gone: if no node has that cluster, delete the "
 				"ConfigMap");
+	else if (!find(&platform->whole, key_of(founding->node)))
+		text_line(
+			text,
+			"the ConfigMap names %.80s as founder, and Kubernetes lists no such node: "
+			"waiting to reach another that is in that cluster; if none is, delete the "
+			"ConfigMap",
+			founding->node);
 	else
 		text_line(text,
 			  "%s founds the cluster: waiting to reach it, or another that is "

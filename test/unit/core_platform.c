@@ -145,6 +145,7 @@ static void who_is_not_named_waits(void)
 	start_among(&door, 1);
 	dials_fail(&door, SIZE_MAX);
 	expect_no_founding(&door, 11, "node-11", "node-11 founds the cluster");
+	expect_no_founding(&door, 12, "node-12", "Kubernetes lists no such node");
 	expect_no_founding(&door, 11, "node-5", "whose disk is gone");
 	door_done(&door);
 }

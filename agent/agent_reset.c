@@ -2,8 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "io/files.h"
@@ -11,6 +14,8 @@
 #include "io/store.h"
 #include "io/sweep.h"
 #include "wire/records.h"
+
+enum { WATCH_S = 2 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -175,6 +180,32 @@ static void conclude(struct reset *reset)
 		log_line(reset->log, LOG_INFO, "nothing of Weft's was found -> nothing removed");
 }
 
+/* Who was told that the node is clean must hear when it is not any more. */
+static int watch(const struct options *options, struct log *log)
+{
+	struct timespec pause = { .tv_sec = WATCH_S };
+	char path[OPTIONS_PATH_MAX + sizeof("/identity")];
+	sigset_t ends;
+
+	snprintf(path, sizeof(path), "%s/%s", options->state, state_files[0]);
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGINT);
+	sigprocmask(SIG_BLOCK, &ends, NULL);
+	for (bool told = false; access(path, F_OK) < 0; told = true) {
+		if (!told)
+			log_line(log, LOG_INFO, "%s is not there -> watching that it stays so",
+				 path);
+		if (sigtimedwait(&ends, NULL, &pause) > 0)
+			return EXIT_SUCCESS;
+	}
+	log_line(log, LOG_ERR,
+		 "%s is there: Weft was started here after the reset -> this reset is over, and "
+		 "nothing is removed: begin another",
+		 path);
+	return EXIT_FAILURE;
+}
+
 int agent_reset(const struct options *options, struct log *log)
 {
 	struct reset reset = {
@@ -183,6 +214,8 @@ int agent_reset(const struct options *options, struct log *log)
 	char words[LOG_WORDS_MAX];
 	struct err err = { 0 };
 
+	if (options->reset == RESET_WATCH)
+		return watch(options, log);
 	if (claim(&reset, &err) < 0) {
 		log_line(reset.log, LOG_ERR, "%s -> %s", log_words(words, &err),
 			 err.code == EWOULDBLOCK ? "stop it first; nothing was removed"

@@ -10,5 +10,6 @@
 #include "log/log.h"
 #include "options.h"
 
-/* Returns the exit code. */
+/* Returns the exit code. RESET_WATCH removes nothing: it stays until a signal, as long as the node
+ * has no identity of Weft's. */
 int agent_reset(const struct options *options, struct log *log);

@@ -248,7 +248,15 @@ static int set_cni_shim(struct options *o, const char *text, struct err *err)
 
 static int set_reset(struct options *o, const char *text, struct err *err)
 {
-	return text_parse_switch(text, &o->reset, err);
+	bool yes;
+
+	if (strcmp(text, "watch") == 0)
+		o->reset = RESET_WATCH;
+	else if (text_parse_switch(text, &yes, NULL) == 0)
+		o->reset = yes ? RESET_ALL : RESET_NO;
+	else
+		return text_refuse(err, "nothing, or 'watch'", text);
+	return 0;
 }
 
 static int set_state(struct options *o, const char *text, struct err *err)
@@ -318,7 +326,9 @@ static const struct flag all_flags[] = {
 	{ "cni-shim", "FILE", set_cni_shim, "the CNI program (" WEFT_SHIM_PATH ")" },
 	{ "cni-conf-dir", "DIR", set_cni_conf_dir,
 	  "put 10-weft.conflist there once pods can be attached" },
-	{ "reset", "[]", set_reset, "remove from this node all that Weft made, and end" },
+	{ "reset", "[watch]", set_reset,
+	  "remove from this node all that Weft made, and end;" NEXT_LINE
+	  "'watch': nothing, but fail once Weft is here" },
 	{ "state", "DIR", set_state, "on disk: identity and logs (/var/lib/weft)" },
 	{ "run", "DIR", set_run, "in memory: socket and pods' records (/run/weft)" },
 	{ "log-level", "LEVEL", set_log_level, "err, warn, info or debug (info)" },

@@ -49,7 +49,7 @@ struct options {
 	/* What a container runtime reads; empty: left alone. */
 	char cni_bin_dir[OPTIONS_PATH_MAX + 1], cni_conf_dir[OPTIONS_PATH_MAX + 1];
 	char cni_shim[OPTIONS_PATH_MAX + 1]; /* the program that goes to cni_bin_dir */
-	bool reset;
+	enum { RESET_NO, RESET_ALL, RESET_WATCH } reset;
 	char state[OPTIONS_PATH_MAX + 1], run[OPTIONS_PATH_MAX + 1];
 	enum log_level log_level;
 	enum { LOG_TIME_AUTO, LOG_TIME_ON, LOG_TIME_OFF } log_time;

@@ -224,8 +224,7 @@ static void start_due_reset(struct kube *kube, struct arena *arena)
 
 	if (reset_request(&kube->reset, now(), arena, &request))
 		api_start(&kube->calls[KUBE_RESET], &request);
-	kube->tick = kube->reset.state == RESET_OVER ? instant_never()
-						     : instant_add_ms(now(), KUBE_TICK_SOON_MS);
+	kube->tick = instant_add_ms(now(), KUBE_TICK_SOON_MS);
 }
 
 /* All but the nodes has no deadline of its own: it can wait for the tick. */
@@ -259,7 +258,7 @@ static void step(struct kube *kube, struct arena *arena)
 bool kube_run(struct kube *kube)
 {
 	struct arena arena;
-	bool over, stay = kube->options->stay;
+	bool over;
 
 	arena_init(&arena, ARENA_UNLIMITED);
 	do {
@@ -269,9 +268,9 @@ bool kube_run(struct kube *kube)
 		step(kube, &arena);
 		arena_reset(&arena);
 		over = kube->reset.state == RESET_OVER;
-		if (!over || stay)
+		if (!over)
 			api_wait(&kube->api, kube->signal_fd, wait_ms(kube));
-	} while ((!over || stay) && !told_to_end(kube));
+	} while (!over && !told_to_end(kube));
 	arena_done(&arena);
 	return over;
 }

@@ -4,7 +4,7 @@
  * most (follow.h, founding.h, condition.h), and the agent (tell.h) after each change and once a
  * second; more often until it is ready, because a node that starts waits for what is said here. One
  * thread, one loop. Nothing that the API server or the agent does ends it. With --reset
- * there is that alone (reset.h) and no agent, and it ends when it is over, unless it is to stay.
+ * there is that alone (reset.h) and no agent, and it ends when that is over.
  */
 #include "kube/api.h"
 #include "kube/condition.h"

@@ -60,11 +60,7 @@ static int set_log_level(struct options *o, const char *text, struct err *err)
 
 static int set_reset(struct options *o, const char *text, struct err *err)
 {
-	o->stay = strcmp(text, "stay") == 0;
-	o->reset = true;
-	return o->stay || text_parse_switch(text, &o->reset, NULL) == 0
-		       ? 0
-		       : text_refuse(err, "nothing, or 'stay'", text);
+	return text_parse_switch(text, &o->reset, err);
 }
 
 static int set_help(struct options *o, const char *text, struct err *err)
@@ -95,10 +91,9 @@ static const struct flag all_flags[] = {
 	{ "socket", "FILE", set_socket, "where the agent listens (" WEFT_KUBE_SOCKET_PATH ")",
 	  "WEFT_KUBE_SOCKET" },
 	{ "log-level", "LEVEL", set_log_level, "err, warn, info or debug (info)" },
-	{ "reset", "[stay]", set_reset,
+	{ "reset", "[]", set_reset,
 	  "when --namespace is gone, and Weft with it: take back" NEXT_LINE
-	  "what this node's Node says of Weft, and end; 'stay':" NEXT_LINE
-	  "then wait for a signal" },
+	  "what this node's Node says of Weft, and end" },
 	{ "help", "[]", set_help, "print this", "" },
 	{ "version", "[]", set_version, "print the version", "" },
 };

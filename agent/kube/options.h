@@ -30,7 +30,7 @@ struct options {
 	char node[KUBE_NAME_MAX + 1];
 	char socket[OPTIONS_SOCKET_MAX + 1];
 	enum log_level log_level;
-	bool reset, stay;   /* then `namespace` is the one that Weft was in */
+	bool reset;         /* then `namespace` is the one that Weft was in */
 	bool help, version; /* only these are wanted */
 };
 

@@ -179,6 +179,31 @@ def wait_reset_waits(cluster):
         must(not left, f"{node.name} lost {left} while Weft was there")
 
 
+def wait_clean(cluster):
+    cluster.kubectl("-n", "weft-reset", "rollout", "status", "ds/weft-reset", "--timeout=60s")
+    for node in cluster.nodes:
+        left = [path for path in LEFT if node.run("test", "-e", path, check=False).returncode == 0]
+        must(not left, f"{node.name} still has {left}")
+
+
+def check_forgotten_reset(cluster):
+    """Weft is applied again, and the reset is still there: it does nothing, and does not go on
+    saying that nodes are clean."""
+    weft.install(cluster)
+    weft.wait_rolled_out(cluster)
+
+    def tells():
+        ready = cluster.get("ds", "weft-reset", "-n", "weft-reset")["status"]["numberReady"]
+        said = cluster.kubectl("-n", "weft-reset", "logs", "ds/weft-reset", "--all-pods",
+                               check=False).stdout
+        return ready == 0 and "Weft was started here after the reset" in said or NotYet(
+            f"{ready} ready, {said[-200:]}")
+    wait_until(tells, 60, "the reset tells that it is over")
+    cluster.kubectl("delete", "-f", weft.RESET, "--timeout=60s")
+    for node in cluster.nodes:
+        must_equal(weft.ask(node, "status")["state"], "ready", f"state of {node.name}")
+
+
 def check_reset(cluster, before):
     for node in cluster.nodes:
         wait_until(lambda: has_condition(cluster, node) or NotYet("no"), 30,
@@ -187,10 +212,12 @@ def check_reset(cluster, before):
     wait_reset_waits(cluster)
     step("a reset beside a living Weft waits")
     delete(cluster)
-    cluster.kubectl("-n", "weft-reset", "rollout", "status", "ds/weft-reset", "--timeout=60s")
-    for node in cluster.nodes:
-        left = [path for path in LEFT if node.run("test", "-e", path, check=False).returncode == 0]
-        must(not left, f"{node.name} still has {left}")
+    wait_clean(cluster)
+    check_forgotten_reset(cluster)
+    step("a reset that was forgotten touches nothing and says so")
+    delete(cluster)
+    cluster.kubectl("apply", "-f", weft.RESET)
+    wait_clean(cluster)
     cluster.kubectl("delete", "-f", weft.RESET, "--timeout=60s")
     for node in cluster.nodes:
         must_equal(state(cluster, node), before[node.name], f"{node.name} after Weft was removed")

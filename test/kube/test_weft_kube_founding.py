@@ -309,15 +309,6 @@ def reset_waits_until_weft_is_gone(program):
 
 @case
 @each_program
-def reset_stays(program):
-    with FakeApi(CERTIFICATE, [node("n1", conditions=[NETWORK_UP])]) as api:
-        with Kube(program, api, "/nowhere/kube.sock", "--reset=stay") as kube:
-            kube.wait_line("-> removed")
-            kube.must_run()
-
-
-@case
-@each_program
 def reset_is_interrupted(program):
     with FakeApi(CERTIFICATE) as api:
         api.plans[LOOKED] = [hangs]

@@ -227,6 +227,33 @@ def check_incapable(cluster):
     must(node.weft_table(), "the table went without CAP_NET_ADMIN")
 
 
+def watch(node):
+    return node.popen(*CONFINE, f"{TOOLS}/weftd", "--reset=watch", env=PLATFORM,
+                      stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def check_watch(node):
+    """It stays while the node is clean, removes nothing, and tells when Weft was started again."""
+    must_reset(node)
+    watcher = watch(node)
+    must_say(watcher.stderr.readline(), "-> watching that it stays so")
+    node.agent.start()
+    said = watcher.communicate(timeout=WAIT_S)[1]
+    must_equal(watcher.returncode, 1, "exit code of --reset=watch when Weft is back")
+    must_say(said, "/var/lib/weft/identity is there: Weft was started here after the reset")
+    node.agent.wait_listening()
+    node.agent.stop()
+    must_say(watch(node).communicate(timeout=WAIT_S)[1], "nothing is removed")
+    must_equal(node.run("test", "-e", "/var/lib/weft/identity", check=False).returncode, 0,
+               "is the identity still there?")
+    must_reset(node)
+    last = watch(node)
+    must_say(last.stderr.readline(), "-> watching that it stays so")
+    last.send_signal(signal.SIGTERM)
+    last.communicate(timeout=WAIT_S)
+    must_equal(last.returncode, 0, "exit code of --reset=watch after SIGTERM")
+
+
 def check_forwarding_host(cluster):
     """A host that was told meanwhile to forward goes on doing so."""
     node = cluster.nodes[0]
@@ -258,6 +285,8 @@ def test():
         check_incapable(cluster)
         check_forwarding_host(cluster)
         step("completed after one that lacked the capability; a host that forwards goes on")
+        check_watch(cluster.nodes[0])
+        step("--reset=watch tells when Weft is back")
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ static void in_a_platform(void)
 	CHECK_STR(o.cni_conf_dir, "/etc/cni/net.d");
 	CHECK_STR(o.cni_shim, "/usr/lib/weft/weft");
 	CHECK(o.metrics.ip_len == 4 && o.metrics.ip[0] == 127 && o.metrics.port == 6786);
-	CHECK(!o.reset);
+	CHECK_INT(o.reset, RESET_NO);
 	options_done(&o);
 	o = accepted("--auth=none --metrics-address off --cni-shim /x", "");
 	CHECK(!o.kube && o.metrics.ip_len == 0 && !o.cni_bin_dir[0]);
@@ -118,7 +118,8 @@ static void in_a_platform(void)
 	o = accepted("--auth=none --metrics-address [::1]:99", "");
 	CHECK(o.metrics.ip_len == 16 && o.metrics.port == 99);
 	options_done(&o);
-	CHECK(accepted("--reset", "").reset);
+	CHECK_INT(accepted("--reset", "").reset, RESET_ALL);
+	CHECK_INT(accepted("--reset=watch", "").reset, RESET_WATCH);
 }
 
 static void environment_counts_less(void)
@@ -181,7 +182,7 @@ static void wrong_values(void)
 		"127.0.0.1:6786, got 'x'");
 	refused("--kube-group none", "",
 		"--kube-group: expected a number from 0 to 2147483647, got 'none'");
-	refused("--reset=now", "", "--reset: expected on or off, got 'now'");
+	refused("--reset=now", "", "--reset: expected nothing, or 'watch', got 'now'");
 	refused("--auth=none --kube --init", "",
 		"--init and --kube: with --kube a ConfigMap says who founds the cluster; leave "
 		"--init away");

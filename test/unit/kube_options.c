@@ -112,11 +112,9 @@ static void resets(void)
 	struct options o;
 
 	good("--node n --namespace=w", SERVICE, &o);
-	CHECK(!o.reset && !o.stay);
-	good("--node n --namespace=w --reset", SERVICE, &o);
-	CHECK(o.reset && !o.stay);
-	good("--node n", SERVICE " WEFT_NAMESPACE=w WEFT_RESET=stay", &o);
-	CHECK(o.reset && o.stay);
+	CHECK(!o.reset);
+	good("--node n", SERVICE " WEFT_NAMESPACE=w WEFT_RESET=on", &o);
+	CHECK(o.reset);
 }
 
 static void refuses(void)
@@ -144,7 +142,7 @@ static void refuses(void)
 	bad("--node n --reset", SERVICE,
 	    "--namespace: expected the one that Weft was applied in, "
 	    "with --reset");
-	bad("--node n --reset=go", SERVICE, "--reset: expected nothing, or 'stay', got 'go'");
+	bad("--node n --reset=go", SERVICE, "--reset: expected on or off, got 'go'");
 	bad("--node", SERVICE, "--node: expected NAME behind it");
 }
 
